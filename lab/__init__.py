@@ -1,0 +1,1 @@
+"""The subject itself, without one Gradio import: usable from a notebook, a script or a test."""

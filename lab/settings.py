@@ -1,0 +1,103 @@
+"""Settings: one pydantic model per tool, and the four things made from it.
+
+Sliders take their range from it, a link's query string is read by it (out of range is clamped, unknown is dropped),
+programs' arguments are checked by it, and the share link is written from it. So a fact about a setting is written once.
+
+Nothing that a visitor can send makes :meth:`Settings.lenient` raise: whatever cannot be read becomes the default, and
+a note says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
+from urllib.parse import urlencode
+
+import annotated_types
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Bounds(NamedTuple):
+    """Smallest and largest value of a numeric setting, both allowed."""
+
+    minimum: float
+    maximum: float
+
+
+class Settings(BaseModel):
+    """Base of all settings. Fields are numbers with ``ge`` and ``le``, strings with ``max_length``, or choices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def bounds(cls, name: str) -> Bounds:
+        """Return the bounds of a numeric field. Raises KeyError for a field without both."""
+        limits = {type(m): m for m in cls.model_fields[name].metadata}
+        return Bounds(limits[annotated_types.Ge].ge, limits[annotated_types.Le].le)
+
+    @classmethod
+    def default(cls, name: str) -> Any:
+        """Return the default of a field."""
+        return cls.model_fields[name].get_default(call_default_factory=True)
+
+    @classmethod
+    def lenient(cls, values: Mapping[str, Any]) -> tuple[Self, list[str]]:
+        """Return settings made from anything, and a note in plain words for each value that was changed or refused."""
+        accepted: dict[str, Any] = {}
+        notes: list[str] = []
+        for name, raw in values.items():
+            if name not in cls.model_fields or raw is None:
+                continue
+            value, note = cls._clean(name, raw)
+            if note:
+                notes.append(note)
+            try:
+                cls.model_validate({name: value})
+            except (ValidationError, ValueError, TypeError, RecursionError):
+                notes.append(f"{name}: {_shortened(raw)} is not possible here; using {_shortened(cls.default(name))}.")
+            else:
+                accepted[name] = value
+        return cls.model_validate(accepted), notes
+
+    @classmethod
+    def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
+        """Clamp a number to its bounds; subclasses read their own kinds of values here."""
+        annotation = cls.model_fields[name].annotation
+        if annotation not in (int, float):
+            return raw, None
+        try:
+            number = float(raw)
+        except (TypeError, ValueError, OverflowError):
+            return raw, None  # validation refuses it with a note
+        if math.isnan(number):
+            return raw, None
+        low, high = cls.bounds(name)
+        clamped = min(max(number, low), high)
+        note = None if clamped == number else f"{name}: {_shortened(raw)} is outside {low:g} to {high:g}; using {clamped:g}."
+        return (round(clamped) if annotation is int else clamped), note
+
+    def to_query(self) -> str:
+        """Return the query string that :meth:`lenient` reads back into equal settings; defaults are left out."""
+        dumped = self.model_dump(mode="json", exclude_defaults=True)
+        return urlencode({"v": self.VERSION} | {name: self.query_value(name, value) for name, value in dumped.items()})
+
+    def query_value(self, name: str, value: Any) -> str:
+        """Return one value as it stands in a link."""
+        return number_text(value) if isinstance(value, float) else str(value)
+
+
+def number_text(value: float) -> str:
+    """Return the shortest text that reads back as the same number, ``1`` rather than ``1.0``."""
+    return repr(value).removesuffix(".0")
+
+
+def _shortened(value: Any, length: int = 40) -> str:
+    try:
+        text = str(value)
+    except Exception:  # an integer of thousands of digits, a list too deep: what cannot be shown is named
+        text = f"this {type(value).__name__}"
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= length else text[:length] + "…"

@@ -1,0 +1,1 @@
+"""Language models: loading, the decoding engine, strategies, measures."""

@@ -1,0 +1,355 @@
+"""The decoding engine: one thread that owns a model and steps all visitors' rows together.
+
+Visitors submit rows and read a stream of events. At every step the engine takes in the rows that wait (as far as
+memory allows), runs one batched forward pass for all rows, lets each row's strategy choose, and hands out the tokens.
+A row that ends, or whose stream is cancelled, leaves at the next step. So the four columns of one visitor and the
+columns of thirty others advance side by side, and nobody waits for somebody else's text to end.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from lab.text.beam import BeamSearch
+from lab.text.choosing import Choice, choose
+from lab.text.errors import EngineError
+from lab.text.forward import CachedGPT2
+from lab.text.rows import BeamStep, Event, Finished, Reason, Row, Step, Token
+from lab.text.strategies import Kind
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+log = logging.getLogger(__name__)
+
+CACHE_BYTES = 1_500_000_000  # keys and values of all rows together
+PREFILL_TOKENS = 2048  # prompts read in one step; more would make those who are already reading wait
+MAX_WAITING_ROWS = 4096
+
+
+class Stream:
+    """Events of the rows of one submission, in the order in which they happened."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = tuple(rows)
+        self.cancelled = False
+        self._events: queue.SimpleQueue[Event | EngineError | None] = queue.SimpleQueue()
+        self._left = len(self.rows)
+        self._over = not self.rows
+
+    def drain(self, timeout: float | None = None) -> list[Event] | None:
+        """Return the events that have come, waiting for the first; None at the end, an empty list after a timeout.
+
+        Args:
+            timeout: seconds to wait, None for as long as it takes.
+
+        Raises:
+            EngineError: if the engine failed on these rows.
+        """
+        events: list[Event] = []
+        while not self._over:
+            try:
+                event = self._events.get(block=not events, timeout=timeout)
+            except queue.Empty:
+                return events
+            if isinstance(event, EngineError):
+                self._over = True
+                raise event
+            if event is None:
+                self._over = True
+            else:
+                events.append(event)
+        return events or None
+
+    def cancel(self) -> None:
+        """Give the rows' places back at the next step; reading the stream then comes to its end."""
+        self.cancelled = True
+        self._events.put(None)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events until the end; leaving the loop early cancels."""
+        try:
+            while (events := self.drain()) is not None:
+                yield from events
+        finally:
+            self.cancel()
+
+    def _put(self, event: Event) -> None:
+        self._events.put(event)
+        if isinstance(event, Finished):
+            self._left -= 1
+            if not self._left:
+                self._events.put(None)
+
+    def _fail(self, error: EngineError) -> None:
+        self.cancelled = True  # its rows that still wait have no reader any more
+        self._events.put(error)
+
+
+@dataclass
+class _Running:
+    """A row in the batch; it occupies ``row.width`` slots of the cache."""
+
+    row: Row
+    index: int  # among the rows of its stream
+    stream: Stream
+    choice: Choice
+    beam: BeamSearch | None
+    tokens: list[Token] = field(default_factory=list)
+    started: float = 0.0
+
+
+class Engine:
+    """Serves one model to many. Every method may be called from any thread.
+
+    Args:
+        model: a GPT-2; nobody else may use it from now on.
+        threads: intra-op threads of the owner thread. On two shared cores one is fastest: with more, each operation
+            waits for a core that somebody else holds.
+        cache_bytes: memory for keys and values; rows beyond it wait.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel, *, threads: int = 1, cache_bytes: int = CACHE_BYTES) -> None:
+        self._forward = CachedGPT2(model)
+        self.context = self._forward.context
+        self.vocabulary_size = self._forward.vocabulary_size
+        self._end_of_text = model.config.eos_token_id
+        self._threads = threads
+        self._cache_bytes = cache_bytes
+        self._wake = threading.Condition()
+        self._waiting: deque[_Running] = deque()
+        self._running: list[_Running] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._own, name="decoding-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Number of rows that run and that wait."""
+        return len(self._running), len(self._waiting)
+
+    def submit(self, rows: Sequence[Row]) -> Stream:
+        """Put rows in line and return the stream of their events.
+
+        Raises:
+            ValueError: for a row that no step could carry out: empty or too long, a token that does not exist, an
+                adapter that is not loaded.
+            EngineError: if too many rows wait already, or the engine is closed.
+        """
+        for row in rows:
+            self._check(row)
+        stream = Stream(rows)
+        entries = [self._entry(row, index, stream) for index, row in enumerate(rows)]
+        with self._wake:
+            if self._closed:
+                raise EngineError("This model has been closed.")
+            if len(self._waiting) + len(entries) > MAX_WAITING_ROWS:
+                raise EngineError("Too many people are generating right now. Please try again in a moment.")
+            self._waiting.extend(entries)
+            self._wake.notify()
+        return stream
+
+    def close(self) -> None:
+        """End the owner thread; rows under way fail."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _check(self, row: Row) -> None:
+        if not row.prompt:
+            raise ValueError("a row needs a prompt of at least one token")
+        if row.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {row.max_new_tokens}, not at least 1")
+        if len(row.prompt) + row.max_new_tokens > self.context:
+            raise ValueError(
+                f"{len(row.prompt)} tokens of prompt and {row.max_new_tokens} new ones exceed the context of {self.context}"
+            )
+        if not all(0 <= token < self.vocabulary_size for token in row.prompt):
+            raise ValueError("a token of the prompt is not in the vocabulary")
+        if not all(0 <= token < self.vocabulary_size for token in row.forced):
+            raise ValueError("a forced token is not in the vocabulary")
+        if row.forced and row.strategy.kind is Kind.BEAM:
+            raise ValueError("beam search takes no forced tokens")
+        if row.top < 0 or not all(0 <= token < self.vocabulary_size for token in row.include):
+            raise ValueError("a distribution needs top of at least 0, and tokens to include that are in the vocabulary")
+        if not -(2**63) <= row.seed < 2**64:
+            raise ValueError(f"the seed {row.seed} does not fit into 64 bits")
+        if row.adapter is not None:
+            raise ValueError(f"no adapter {row.adapter!r} is loaded")
+        if self._forward.cache.bytes_for(row.width, len(row.prompt) + row.max_new_tokens) > self._cache_bytes:
+            raise ValueError("the row alone needs more memory than the engine has")
+
+    def _entry(self, row: Row, index: int, stream: Stream) -> _Running:
+        strategy = row.strategy.canonical()
+        generator = torch.Generator().manual_seed(row.seed)
+        choice = Choice(strategy, strategy.to_text(), list(row.prompt), generator, row.top, row.include)
+        beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
+        return _Running(row, index, stream, choice, beam)
+
+    # From here on everything runs in the owner thread.
+
+    @torch.inference_mode()
+    def _own(self) -> None:
+        torch.set_num_threads(self._threads)
+        next_tokens: list[int] = []
+        while True:
+            with self._wake:
+                while not (self._closed or self._running or self._waiting):
+                    self._wake.wait()
+                if self._closed:
+                    break
+                admitted = self._admit()
+            try:
+                next_tokens = self._step(next_tokens, admitted)
+            except Exception:  # whatever it was, the next visitor must be served
+                log.exception("a decoding step failed")
+                self._running += admitted  # some of them may be there already: a stream fails once all the same
+                self._abandon("The model failed on this text. Please change the prompt or the settings and try again.")
+                next_tokens = []
+        with self._wake:
+            self._running += self._waiting
+            self._waiting.clear()
+        self._abandon("This model has been closed.")
+
+    def _admit(self) -> list[_Running]:
+        """Take rows from the line, first come first served, as far as memory and patience allow."""
+        admitted: list[_Running] = []
+        rows = sum(entry.row.width for entry in self._running)
+        time_needed = max((_final_length(entry.row) for entry in self._running), default=0)
+        prompts: set[tuple[int, ...]] = set()
+        while self._waiting:
+            entry = self._waiting[0]
+            if entry.stream.cancelled:
+                self._waiting.popleft()
+                continue
+            rows += entry.row.width
+            time_needed = max(time_needed, _final_length(entry.row))
+            prompts.add(entry.row.prompt)
+            first = not admitted
+            # Prompts are padded to the longest, and padding costs as much as text.
+            if not first and len(prompts) * max(map(len, prompts)) > PREFILL_TOKENS:
+                break
+            if (self._running or not first) and self._forward.cache.bytes_for(rows, time_needed) > self._cache_bytes:
+                break
+            admitted.append(self._waiting.popleft())
+        return admitted
+
+    def _step(self, next_tokens: list[int], admitted: list[_Running]) -> list[int]:
+        """Advance the rows under way by ``next_tokens`` (one per slot), take in the admitted ones, and choose.
+
+        Returns the tokens chosen, one per slot.
+        """
+        self._drop_cancelled(next_tokens)
+        parts = [self._forward.step(torch.tensor(next_tokens))] if self._running else []
+        if admitted:
+            parts.append(self._read_prompts(admitted))
+        if not parts:
+            self._forward.cache.clear()
+            return []
+        logits = torch.cat(parts)  # (slots, vocabulary)
+
+        slots, slot = [], 0  # of each row: its first slot
+        for entry in self._running:
+            slots.append(slot)
+            slot += entry.row.width
+        for entry in self._running:
+            place = len(entry.tokens)
+            entry.choice.forced = entry.row.forced[place] if place < len(entry.row.forced) else None
+        sampling = [place for place, entry in enumerate(self._running) if entry.beam is None]
+        chosen = dict(
+            zip(
+                sampling,
+                choose(logits[[slots[place] for place in sampling]], [self._running[place].choice for place in sampling])
+                if sampling
+                else [],
+                strict=True,
+            )
+        )
+
+        kept_slots: list[int] = []
+        kept_tokens: list[int] = []
+        kept_rows: list[_Running] = []
+        for place, entry in enumerate(self._running):
+            if entry.beam is not None:
+                parents, tokens = self._advance_beams(entry, logits[slots[place] : slots[place] + entry.row.width])
+            else:
+                parents, tokens = self._advance_sample(entry, chosen[place])
+            if tokens:
+                kept_rows.append(entry)
+                kept_tokens += tokens
+                kept_slots += [slots[place] + parent for parent in parents]
+        self._running = kept_rows
+        if kept_rows:
+            self._forward.cache.keep(kept_slots)
+        else:
+            self._forward.cache.clear()
+        return kept_tokens
+
+    def _read_prompts(self, admitted: list[_Running]) -> torch.Tensor:
+        """Prefill the admitted rows, rows of one prompt together, and append them to those under way."""
+        by_prompt: dict[tuple[int, ...], list[_Running]] = {}
+        for entry in admitted:
+            by_prompt.setdefault(entry.row.prompt, []).append(entry)
+        now = time.perf_counter()
+        for entries in by_prompt.values():
+            for entry in entries:
+                entry.started = now
+                self._running.append(entry)
+        copies = [sum(entry.row.width for entry in entries) for entries in by_prompt.values()]
+        return self._forward.prefill(list(by_prompt), copies)
+
+    def _advance_sample(self, entry: _Running, token: Token) -> tuple[list[int], list[int]]:
+        entry.tokens.append(token)
+        entry.choice.ids.append(token.id)
+        entry.stream._put(Step(entry.index, token))
+        if token.id == self._end_of_text or len(entry.tokens) == entry.row.max_new_tokens:
+            self._finish(entry, entry.tokens)
+            return [], []
+        return [0], [token.id]
+
+    def _advance_beams(self, entry: _Running, logits: torch.Tensor) -> tuple[list[int], list[int]]:
+        parents, tokens, candidates = entry.beam.advance(logits)
+        entry.stream._put(BeamStep(entry.index, entry.beam.best, candidates))
+        if entry.beam.done:
+            self._finish(entry, entry.beam.best)
+            return [], []
+        return parents, tokens
+
+    def _finish(self, entry: _Running, tokens: Sequence[Token]) -> None:
+        ended = tokens[-1].id == self._end_of_text
+        seconds = time.perf_counter() - entry.started
+        reason = Reason.END_OF_TEXT if ended else Reason.LENGTH
+        entry.stream._put(Finished(entry.index, tuple(tokens), reason, seconds))
+
+    def _drop_cancelled(self, next_tokens: list[int]) -> None:
+        """Take rows whose stream was cancelled out of the batch, and their tokens out of ``next_tokens``."""
+        kept_rows, kept_slots, slot = [], [], 0
+        for entry in self._running:
+            if not entry.stream.cancelled:
+                kept_rows.append(entry)
+                kept_slots += range(slot, slot + entry.row.width)
+            slot += entry.row.width
+        if len(kept_slots) < slot:
+            self._forward.cache.keep(kept_slots)
+            next_tokens[:] = [next_tokens[slot] for slot in kept_slots]
+            self._running = kept_rows
+
+    def _abandon(self, message: str) -> None:
+        for stream in {id(entry.stream): entry.stream for entry in self._running}.values():
+            stream._fail(EngineError(message))
+        self._running = []
+        self._forward.cache.clear()
+
+
+def _final_length(row: Row) -> int:
+    return len(row.prompt) + row.max_new_tokens

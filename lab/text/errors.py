@@ -1,0 +1,19 @@
+"""What can go wrong in words fit for visitors. Apart from their causes, so that pages import them without torch."""
+
+from __future__ import annotations
+
+
+class VisitorError(RuntimeError):
+    """Base of errors whose message can be shown as it is."""
+
+
+class EngineError(VisitorError):
+    """The engine could not carry a row out."""
+
+
+class ModelUnavailable(VisitorError):
+    """A model cannot be had."""
+
+
+class PromptError(VisitorError, ValueError):
+    """A prompt that cannot be continued."""

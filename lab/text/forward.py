@@ -1,0 +1,173 @@
+"""GPT-2's forward pass over a ragged cache of keys and values.
+
+The same arithmetic as transformers' ``GPT2LMHeadModel`` on the same weights, with two differences that serving needs.
+Every row has its own length, so rows of different prompts join and leave the batch at any step without moving the keys
+of the others. And keys and values lie in buffers that are allocated ahead, so a step writes one column instead of
+copying the whole cache.
+
+    slots  = rows of the cache, one per sequence; the first ``rows`` of them are in use
+    length = tokens of a sequence whose keys and values are in the cache
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+TIME_STEP = 64  # the buffers grow by so many positions
+SLOT_STEP = 8  # and so many slots at a time
+
+
+class RaggedCache:
+    """Keys and values of all layers, (layers, slots, heads, time, head width), and the length of each slot."""
+
+    def __init__(self, layers: int, heads: int, head_width: int, dtype: torch.dtype) -> None:
+        self._shape = (layers, heads, head_width)
+        self._dtype = dtype
+        self.clear()
+
+    @torch.inference_mode()
+    def clear(self) -> None:
+        """Forget all slots and give their memory back."""
+        layers, heads, width = self._shape
+        self.keys = torch.zeros(layers, 0, heads, 0, width, dtype=self._dtype)
+        self.values = torch.zeros_like(self.keys)
+        self.lengths = torch.zeros(0, dtype=torch.long)
+
+    @property
+    def rows(self) -> int:
+        """Number of slots in use; they are the first ones."""
+        return len(self.lengths)
+
+    def bytes_for(self, rows: int, time: int) -> int:
+        """Return the memory that so many slots of so many positions take, in bytes."""
+        layers, heads, width = self._shape
+        return 2 * layers * (rows + SLOT_STEP) * heads * (time + TIME_STEP) * width * self._dtype.itemsize
+
+    def reserve(self, slots: int, time: int) -> None:
+        """Make the buffers hold at least so many slots and positions, no fewer than are in use.
+
+        New buffers are as large as now needed, not as the old ones were: many short rows that have left and one long
+        row that comes would otherwise multiply.
+        """
+        if slots <= self.keys.size(1) and time <= self.keys.size(3):
+            return
+        used = max(self.lengths.tolist(), default=0)
+        slots = -(-slots // SLOT_STEP) * SLOT_STEP
+        time = -(-max(time, used) // TIME_STEP) * TIME_STEP
+        layers, heads, width = self._shape
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = torch.zeros(layers, slots, heads, time, width, dtype=self._dtype)
+            new[:, : self.rows, :, :used] = old[:, : self.rows, :, :used]
+            setattr(self, name, new)
+
+    @torch.inference_mode()
+    def keep(self, slots: Sequence[int]) -> None:
+        """Keep these slots, in this order, as the first ones; the rest are free. Beam search repeats and drops slots."""
+        if list(slots) == list(range(self.rows)):
+            return
+        moved = [(new, old) for new, old in enumerate(slots) if new != old]
+        if moved:
+            targets, sources = (torch.tensor(side) for side in zip(*moved, strict=True))
+            time = int(self.lengths.max())
+            for buffer in (self.keys, self.values):
+                buffer[:, targets, :, :time] = buffer[:, sources, :, :time]  # the right side is a copy: no overlap
+        self.lengths = self.lengths[torch.tensor(list(slots), dtype=torch.long)]
+
+
+class CachedGPT2:
+    """Runs a GPT-2 over a :class:`RaggedCache`. Not safe for threads: its owner alone calls it.
+
+    Args:
+        model: weights and configuration; it is not changed.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel) -> None:
+        config = model.config
+        if config.scale_attn_by_inverse_layer_idx or config.add_cross_attention:
+            raise ValueError("this GPT-2 uses options (scaled or cross attention) that the engine does not implement")
+        self.model = model.eval()
+        self.transformer = model.transformer
+        self.context = config.n_positions
+        self.vocabulary_size = config.vocab_size
+        self.heads = config.n_head
+        self._scale = None if config.scale_attn_weights else 1.0
+        self.cache = RaggedCache(config.n_layer, config.n_head, config.n_embd // config.n_head, model.dtype)
+
+    @torch.inference_mode()
+    def prefill(self, prompts: Sequence[Sequence[int]], copies: Sequence[int]) -> torch.Tensor:
+        """Read prompts into new slots at the end and return the logits after each.
+
+        Args:
+            prompts: token ids, each between 1 and ``context`` long.
+            copies: how many slots each prompt is to fill; a prompt is read once, whatever the number.
+
+        Returns:
+            Logits in fp32, shape (sum of copies, vocabulary), a prompt's copies next to each other.
+        """
+        lengths = torch.tensor([len(prompt) for prompt in prompts])
+        longest = int(lengths.max())
+        # Padding stands at the right: causal attention never looks at it, and later steps overwrite it.
+        ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.as_tensor(prompt)
+        source = torch.arange(len(prompts)).repeat_interleave(torch.tensor(copies))
+        first, last = self.cache.rows, self.cache.rows + len(source)
+        self.cache.reserve(last, longest)
+
+        hidden = self.transformer.wte(ids) + self.transformer.wpe(torch.arange(longest))  # (prompts, time, width)
+        for layer, block in enumerate(self.transformer.h):
+            query, key, value = self._query_key_value(block, hidden)  # each (prompts, heads, time, head width)
+            self.cache.keys[layer, first:last, :, :longest] = key[source]
+            self.cache.values[layer, first:last, :, :longest] = value[source]
+            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=self._scale)
+            hidden = self._rest_of_block(block, hidden, attended)
+        self.cache.lengths = torch.cat([self.cache.lengths, lengths[source]])
+        ends = hidden[torch.arange(len(prompts)), lengths - 1]  # (prompts, width)
+        return self._logits(ends)[source]
+
+    @torch.inference_mode()
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Append one token to every slot in use and return the logits after it.
+
+        Args:
+            tokens: shape (rows,). No slot may have reached ``context`` yet.
+
+        Returns:
+            Logits in fp32, shape (rows, vocabulary).
+        """
+        rows, positions = self.cache.rows, self.cache.lengths
+        time = int(positions.max()) + 1
+        self.cache.reserve(rows, time)
+        slots = torch.arange(rows)
+        visible = (torch.arange(time) <= positions[:, None])[:, None, None, :]  # (rows, 1, 1, time)
+        hidden = (self.transformer.wte(tokens) + self.transformer.wpe(positions))[:, None]  # (rows, 1, width)
+        for layer, block in enumerate(self.transformer.h):
+            query, key, value = self._query_key_value(block, hidden)  # each (rows, heads, 1, head width)
+            keys, values = self.cache.keys[layer], self.cache.values[layer]
+            keys[slots, :, positions] = key[:, :, 0]
+            values[slots, :, positions] = value[:, :, 0]
+            attended = functional.scaled_dot_product_attention(
+                query, keys[:rows, :, :time], values[:rows, :, :time], attn_mask=visible, scale=self._scale
+            )
+            hidden = self._rest_of_block(block, hidden, attended)
+        self.cache.lengths = positions + 1
+        return self._logits(hidden[:, 0])
+
+    def _query_key_value(self, block: torch.nn.Module, hidden: torch.Tensor) -> list[torch.Tensor]:
+        packed = block.attn.c_attn(block.ln_1(hidden))  # (rows, time, 3 * width)
+        return [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=-1)]
+
+    def _rest_of_block(self, block: torch.nn.Module, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        hidden = hidden + block.attn.c_proj(attended.transpose(1, 2).flatten(2))
+        return hidden + block.mlp(block.ln_2(hidden))
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.model.lm_head(self.transformer.ln_f(hidden)).float()

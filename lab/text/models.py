@@ -1,0 +1,194 @@
+"""Language models by name: the built-in one, GPT-2 from the Hub, a folder. Each has one engine that owns it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.text.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from lab.text.engine import Engine
+    from lab.text.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+BUILT_IN = "prose-gpt2"
+GPT2 = "openai-community/gpt2"
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+HUB_TIMEOUT = 10  # seconds without an answer after which the Hub counts as unreachable
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded model: its engine, its vocabulary, and facts to show.
+
+    Attributes:
+        name: by which it was asked for.
+        parameters: their number, a tied one counted once.
+        context: most tokens that prompt and continuation have together.
+    """
+
+    name: str
+    title: str
+    engine: Engine
+    vocabulary: Vocabulary
+    parameters: int
+    context: int
+    layers: int
+    width: int
+
+
+class Models:
+    """The models that visitors can choose, loaded at first use and kept.
+
+    Args:
+        extra: a folder or a Hub name beside the two standard ones, from the command line; it is then the default.
+        threads: intra-op threads of each engine.
+    """
+
+    def __init__(self, extra: str | None = None, threads: int = 1) -> None:
+        self._threads = threads
+        self._titles = {BUILT_IN: "Built-in: small GPT-2, English prose", GPT2: "GPT-2 124M, from the Hub"}
+        self.default = BUILT_IN
+        self._extra = extra
+        if extra is not None and extra not in self._titles:
+            # Visitors see a folder's name only, and links carry no path of the machine.
+            self.default = Path(extra).name if os.path.isdir(extra) else extra
+            self._titles[self.default] = f"{self.default}, from the command line"
+        elif extra is not None:
+            self.default = extra
+        self._loaded: dict[str, LanguageModel] = {}
+        self._locks = {name: threading.Lock() for name in self._titles}
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Names of the models that can be asked for, each with its title."""
+        return dict(self._titles)
+
+    def is_loaded(self, name: str) -> bool:
+        """Return whether :meth:`get` would answer at once."""
+        return name in self._loaded
+
+    def get(self, name: str, progress: Progress = lambda message: None) -> LanguageModel:
+        """Return a model, loading it if need be; other callers of the same model wait for the same load.
+
+        Args:
+            progress: told in plain words what is going on.
+
+        Raises:
+            ModelUnavailable: if the name is unknown or the model cannot be loaded.
+        """
+        if name not in self._titles:
+            raise ModelUnavailable(f"There is no model named {name[:60]!r}. Choose one of: {', '.join(self._titles)}.")
+        if name in self._loaded:
+            return self._loaded[name]
+        progress("Waiting for the model …")
+        with self._locks[name]:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name, progress)
+        return self._loaded[name]
+
+    def close(self) -> None:
+        """Stop all engines."""
+        for model in self._loaded.values():
+            model.engine.close()
+        self._loaded.clear()
+
+    def _load(self, name: str, progress: Progress) -> LanguageModel:
+        if name == BUILT_IN:
+            folder = ASSETS / BUILT_IN
+        elif name == self.default and self._extra is not None and os.path.isdir(self._extra):
+            folder = Path(self._extra)
+        else:
+            folder = download(name, progress)
+        progress(f"Loading {self._titles[name]} …")
+        return load_folder(folder, name, self._titles[name], self._threads)
+
+
+def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> LanguageModel:
+    """Load a GPT-2 with its tokenizer from a folder in the form that ``save_pretrained`` writes; safetensors only.
+
+    Raises:
+        ModelUnavailable: if the folder holds something else.
+    """
+    import torch
+    from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel
+
+    from lab.text.engine import Engine
+    from lab.text.vocabulary import Vocabulary
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if config.model_type != "gpt2":
+            raise ModelUnavailable(f"{name} is a {config.model_type} model; this app runs models built like GPT-2.")
+        model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True, trust_remote_code=False)
+        vocabulary = Vocabulary(tokenizer)
+        if len(vocabulary) > config.vocab_size:
+            raise ValueError(f"the tokenizer has {len(vocabulary)} tokens, the model {config.vocab_size}")
+        engine = Engine(model, threads=threads)
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("loading %s failed: %s", name, error)
+        raise ModelUnavailable(f"{title} could not be loaded: its files are missing or not those of a GPT-2.") from error
+    return LanguageModel(
+        name=name,
+        title=title,
+        engine=engine,
+        vocabulary=vocabulary,
+        parameters=sum(p.numel() for p in model.parameters()),
+        context=config.n_positions,
+        layers=config.n_layer,
+        width=config.n_embd,
+    )
+
+
+def download(name: str, progress: Progress = lambda message: None) -> Path:
+    """Return the folder of a Hub model: from the local cache if it is there, else from the Hub.
+
+    Raises:
+        ModelUnavailable: if it is in neither.
+    """
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*.json", "vocab.json", "merges.txt"]
+    # The repository of GPT-2 also holds weights converted for phones; none of those folders is needed.
+    unwanted = ["*/*"]
+    arguments = {"repo_id": name, "allow_patterns": wanted, "ignore_patterns": unwanted}
+    try:
+        folder = Path(snapshot_download(**arguments, local_files_only=True))
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        pass
+    progress(f"Asking the Hub for {name} …")
+    try:
+        return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=_reporting_bar(progress)))
+    except RepositoryNotFoundError as error:
+        raise ModelUnavailable(f"The Hub has no model named {name}.") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError, ValueError) as error:
+        log.info("downloading %s failed: %s", name, error)
+        raise ModelUnavailable(
+            f"{name} is not on this machine, and the Hub cannot be reached from here. The built-in model goes on working."
+        ) from error
+
+
+def _reporting_bar(progress: Progress) -> type:
+    """Return a progress bar class that reports to visitors instead of the terminal."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        def display(self, *args: object, **kwargs: object) -> None:
+            if self.unit == "B" and self.total:
+                progress(f"Downloading: {self.n / 1e6:,.0f} of {self.total / 1e6:,.0f} MB …")
+
+    return Bar

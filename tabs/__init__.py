@@ -1,0 +1,17 @@
+"""The pages. To add a tab, write a module with ``build(services) -> Page`` and add a line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab: its name in links, its title, and the module that builds it."""
+
+    slug: str
+    title: str
+    module: str
+
+
+TABS = (Tab("decoding", "Decoding", "tabs.decoding"),)

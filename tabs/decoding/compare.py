@@ -1,0 +1,164 @@
+"""Compare: strategies side by side, and a look inside each of their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from lab.text.decoding import Comparison, DecodingSettings, compare, inspect
+from lab.text.errors import VisitorError
+from tabs.decoding import render
+from tabs.decoding.controls import Controls
+from tabs.loading import wait_for_model
+from tabs.page import PRIVATE, Services
+
+# A click or an arrow key in a column marks the token and tells Python; nothing is drawn again, so the focus stays.
+BOARD_JS = """
+const choose = (text, n) => {
+    const tokens = text.querySelectorAll('[data-n]');
+    if (!tokens.length) return;
+    n = Math.max(0, Math.min(tokens.length - 1, n));
+    element.querySelectorAll('.on').forEach(token => token.classList.remove('on'));
+    tokens[n].classList.add('on');
+    text.dataset.at = n;
+    trigger('pick', {column: Number(text.dataset.column), step: n});
+};
+element.addEventListener('click', event => {
+    const token = event.target.closest('[data-n]');
+    if (token) choose(token.closest('.sd-text'), Number(token.dataset.n));
+});
+element.addEventListener('keydown', event => {
+    const text = event.target.closest('.sd-text');
+    const move = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+    if (!text || !move) return;
+    event.preventDefault();
+    choose(text, Number(text.dataset.at ?? -1) + move);
+});
+"""
+
+
+class ComparePanel:
+    """The board of columns and the panel that looks into a step."""
+
+    def __init__(self, services: Services, controls: Controls) -> None:
+        self._services = services
+        self._controls = controls
+        with gr.Row(elem_classes="sd-actions"):
+            self.run_button = gr.Button("Generate", variant="primary", min_width=130, scale=0)
+            self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
+            self.status = gr.HTML("", elem_classes="sd-status")
+        gr.HTML(render.LEGEND)
+        self.board = gr.HTML(render.empty_board(), js_on_load=BOARD_JS, elem_id="sd-decoding-board")
+        self.result = gr.State(None)
+        with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
+            with gr.Row():
+                self.column = gr.Dropdown([("1", 1)], value=1, label="Column", min_width=180)
+                self.step = gr.Slider(0, 1, value=0, step=1, label="Token (0: none)", min_width=180)
+            self.summary = gr.Markdown(
+                "Click a token above, or choose one here, to see what else could have come.", sanitize_html=True
+            )
+            with gr.Row():
+                self.plot = gr.Plot(label="Distribution", visible=False, min_width=320)
+                self.table = gr.Dataframe(
+                    headers=render.STEP_COLUMNS, label="The same as a table", visible=False, max_height=380,
+                    interactive=False, min_width=320, show_search="none",
+                )  # fmt: skip
+        self._wire()
+
+    @property
+    def run_outputs(self) -> list[Any]:
+        """What a run sets."""
+        return [self.status, self.board, self.result, self.column, self.step]
+
+    def _wire(self) -> None:
+        running = self.run_button.click(self.run, self._controls.inputs, self.run_outputs, **PRIVATE)
+        self.runs = [running]
+        look = {"fn": self.look, "inputs": [*self._controls.inputs, self.result, self.column, self.step], **PRIVATE}
+        look["outputs"] = [self.summary, self.plot, self.table]
+        self.board.pick(self._picked, None, [self.column, self.step], queue=False, **PRIVATE).then(**look)
+        self.column.input(**look, trigger_mode="always_last")
+        self.step.release(**look, trigger_mode="always_last")
+        self.look_arguments = look
+
+    def cancel_all(self, events: list[Any]) -> None:
+        """Let the Cancel button stop these events."""
+        self.cancel_button.click(
+            lambda: render.message("Stopped. What was written stays."),
+            None,
+            self.status,
+            cancels=events,
+            queue=False,
+            **PRIVATE,
+        )
+
+    def run(self, *values: Any) -> Iterator[list[Any]]:
+        """Yield the board as it grows."""
+        settings, notes = self._controls.settings(*values)
+        yield from self.run_settings(settings, notes)
+
+    def run_settings(self, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
+        """Yield the board for settings; on bad input a message, and what is shown stays."""
+        keep = [gr.skip()] * (len(self.run_outputs) - 1)
+        try:
+            model = None
+            for news in wait_for_model(self._services.models, settings.model):
+                if isinstance(news, str):
+                    yield [render.message(news), *keep]
+                else:
+                    model = news
+            for result in compare(model, settings):
+                status = render.run_status(result, notes)
+                if result.done:
+                    column = min(settings.column, len(result.columns))
+                    steps = max(len(c.tokens) for c in result.columns)
+                    yield [
+                        status,
+                        render.board(result),
+                        result,
+                        gr.update(choices=_column_choices(result), value=column),
+                        gr.update(maximum=steps, value=min(settings.step, steps)),
+                    ]
+                else:
+                    yield [status, render.board(result), *keep[1:]]
+        except VisitorError as error:
+            yield [render.message(str(error), alert=True), *keep]
+
+    @staticmethod
+    def _picked(event: gr.EventData) -> list[Any]:
+        try:
+            return [int(event.column) + 1, int(event.step) + 1]
+        except (AttributeError, TypeError, ValueError):
+            return [gr.skip(), gr.skip()]
+
+    def look(self, *values: Any) -> list[Any]:
+        """Return what can be seen of a step of the last result."""
+        *_, result, column, step = values
+        return self.look_into(result, column, step)
+
+    def look_into(self, result: Comparison | None, column: Any, step: Any) -> list[Any]:
+        """Return summary, plot and table of a step; columns and steps count from 1."""
+        hidden = [gr.update(visible=False), gr.update(visible=False)]
+        if result is None:
+            return ["Generate first; then each token can be looked into.", *hidden]
+        if not isinstance(column, int) or not 1 <= column <= len(result.columns) or not step or step < 1:
+            return ["Click a token above, or choose one here, to see what else could have come.", *hidden]
+        chosen = result.columns[column - 1]
+        place = min(int(step), len(chosen.tokens)) - 1
+        ids = [token.id for token in chosen.tokens]
+        try:
+            model = self._services.models.get(result.settings.model or self._services.models.default)
+            inspection = inspect(model, (*result.prompt_ids, *ids[:place]), chosen.strategy, ids[place])
+        except VisitorError as error:
+            return [render.plain_markdown(str(error)), *hidden]
+        title = render.step_label(chosen, place, [model.vocabulary.label(token) for token in ids])
+        return [
+            f"**{render.plain_markdown(title)}** · {render.step_summary(inspection)}",
+            gr.update(value=render.step_plot(inspection), visible=True),
+            gr.update(value=render.step_table(inspection), visible=True),
+        ]
+
+
+def _column_choices(result: Comparison) -> list[tuple[str, int]]:
+    return [(f"{n} · {column.strategy.label}", n) for n, column in enumerate(result.columns, 1)]

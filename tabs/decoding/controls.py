@@ -1,0 +1,150 @@
+"""The controls of the Decoding tab, and the two ways between them and the settings.
+
+Ranges and defaults come from the settings' fields; nothing about a number is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lab.settings import Settings
+from lab.text.decoding import MAX_COLUMNS, DecodingSettings
+from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
+
+STEPS = {"temperature": 0.05, "top_k": 1, "top_p": 0.01, "min_p": 0.01, "typical_p": 0.01, "num_beams": 1,
+         "repetition_penalty": 0.05, "length_penalty": 0.1}  # fmt: skip
+NO_COLUMN = ""
+KIND_CHOICES = [(TITLES[kind], str(kind)) for kind in Kind]
+
+
+def slider(settings: type[Settings], name: str, label: str, **arguments: Any) -> gr.Slider:
+    """Return a slider for a numeric setting."""
+    low, high = settings.bounds(name)
+    whole = settings.model_fields[name].annotation is int
+    arguments = {"value": settings.default(name), "step": 1 if whole else STEPS.get(name, 0.05)} | arguments
+    return gr.Slider(low, high, label=label, **arguments)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The controls of one column."""
+
+    group: gr.Group
+    kind: gr.Dropdown
+    main: gr.Slider
+    temperature: gr.Slider
+    repetition_penalty: gr.Slider
+    length_penalty: gr.Slider
+
+    @property
+    def values(self) -> list[gr.components.Component]:
+        """The components that carry values, in the order in which :func:`strategy_of` takes them."""
+        return [self.kind, self.main, self.temperature, self.repetition_penalty, self.length_penalty]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that :func:`slot_updates` sets."""
+        return [self.group, *self.values]
+
+
+def add_slot(number: int, strategy: Strategy | None) -> Slot:
+    """Add the controls of a column; without a strategy they are hidden."""
+    shown = strategy or Strategy(kind=Kind.GREEDY)
+    with gr.Group(visible=strategy is not None, elem_classes="sd-slot") as group:
+        kind = gr.Dropdown(
+            [*KIND_CHOICES, ("– remove –", NO_COLUMN)],
+            value=str(shown.kind) if strategy else NO_COLUMN,
+            label=f"Column {number}",
+            interactive=True,
+        )
+        main = gr.Slider(0, 1, **_main_properties(shown))
+        temperature = slider(Strategy, "temperature", "temperature", visible="temperature" in shown.parameters[1:])
+        with gr.Accordion("Penalties", open=False):
+            repetition = slider(Strategy, "repetition_penalty", "repetition_penalty")
+            length = slider(Strategy, "length_penalty", "length_penalty", step=0.1, visible=shown.kind is Kind.BEAM)
+    slot = Slot(group, kind, main, temperature, repetition, length)
+    # "input", not "change": a link that sets the kind must not reset the numbers that it sets beside it.
+    kind.input(_kind_chosen, kind, slot.outputs, api_visibility="private", queue=False, show_progress="hidden")
+    return slot
+
+
+def _kind_chosen(kind: str) -> list[Any]:
+    updates = slot_updates(Strategy(kind=Kind(kind)) if kind in set(Kind) else None)
+    if kind in set(Kind):
+        updates[1] = gr.skip()  # it is what the visitor just set
+    return updates
+
+
+def _main_properties(strategy: Strategy) -> dict[str, Any]:
+    name = MAIN_PARAMETER.get(strategy.kind)
+    if name is None:
+        return {"label": "no number: always the most probable", "visible": False, "value": 0}
+    low, high = Strategy.bounds(name)
+    value = getattr(strategy, name)
+    return {"label": name, "minimum": low, "maximum": high, "step": STEPS[name], "value": value, "visible": True}
+
+
+def slot_updates(strategy: Strategy | None) -> list[Any]:
+    """Return updates for :attr:`Slot.outputs` that show a strategy, or hide the column."""
+    shown = strategy or Strategy(kind=Kind.GREEDY)
+    return [
+        gr.update(visible=strategy is not None),
+        gr.update(value=str(shown.kind) if strategy else NO_COLUMN),
+        gr.update(**_main_properties(shown)),
+        gr.update(value=shown.temperature, visible=shown.samples and shown.kind is not Kind.TEMPERATURE),
+        gr.update(value=shown.repetition_penalty),
+        gr.update(value=shown.length_penalty, visible=shown.kind is Kind.BEAM),
+    ]
+
+
+def strategy_of(kind: Any, main: Any, temperature: Any, repetition: Any, length: Any) -> Strategy | None:
+    """Return the strategy that a column's controls show, None for a column that is not there."""
+    if kind not in set(Kind):
+        return None
+    values = {"kind": kind, "repetition_penalty": repetition}
+    if kind in SAMPLERS:
+        values["temperature"] = temperature
+    if kind == Kind.BEAM:
+        values["length_penalty"] = length
+    if kind in MAIN_PARAMETER:
+        values[MAIN_PARAMETER[Kind(kind)]] = main
+    return Strategy.lenient(values)[0]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls: the simple ones by the name of their setting, and the columns."""
+
+    simple: Mapping[str, Any]
+    slots: Sequence[Slot]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components whose values :meth:`settings` takes, in order."""
+        return [*self.simple.values(), *(component for slot in self.slots for component in slot.values)]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that :meth:`updates` sets, in order."""
+        return [*self.simple.values(), *(component for slot in self.slots for component in slot.outputs)]
+
+    def settings(self, *values: Any) -> tuple[DecodingSettings, list[str]]:
+        """Return the settings that the controls show, and notes on what had to be changed."""
+        simple = dict(zip(self.simple, values, strict=False))
+        rest = values[len(self.simple) :]
+        strategies = [strategy_of(*rest[start : start + 5]) for start in range(0, len(rest), 5)]
+        columns = ";".join(strategy.to_text() for strategy in strategies if strategy)
+        return DecodingSettings.lenient(simple | {"columns": columns})
+
+    def updates(self, settings: DecodingSettings, default_model: str) -> list[Any]:
+        """Return updates that make the controls show settings."""
+        values: list[Any] = []
+        for name in self.simple:
+            value = getattr(settings, name)
+            values.append((value or default_model) if name == "model" else str(value) if name == "vary" else value)
+        shown: list[Strategy | None] = [*settings.strategies, *[None] * MAX_COLUMNS][:MAX_COLUMNS]
+        return [*values, *(update for strategy in shown for update in slot_updates(strategy))]

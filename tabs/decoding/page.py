@@ -1,0 +1,262 @@
+"""The layout of the Decoding tab, and how its parts hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from lab.source import source_of, source_of_processor
+from lab.text.decoding import DecodingSettings, View
+from lab.text.errors import VisitorError
+from lab.text.strategies import SAMPLERS, TITLES
+from tabs.decoding import render
+from tabs.decoding.api import add_api
+from tabs.decoding.beams import BeamsPanel
+from tabs.decoding.compare import ComparePanel
+from tabs.decoding.controls import Controls, add_slot, slider
+from tabs.decoding.examples import example_settings
+from tabs.decoding.sampler import SamplerPanel
+from tabs.decoding.samples import SamplesPanel
+from tabs.loading import wait_for_model
+from tabs.page import PRIVATE, Page, Services, link_controls
+
+INTRODUCTION = """
+<div class="sd-why">
+<p><b class="sd-frozen">Frozen</b> All of the model. Not one weight moves.</p>
+<p><b class="sd-changed">Changed</b> Only the rule that picks each next token from the model's probabilities.</p>
+<p><b>Why</b> The model offers a probability for every token; a text comes about only by choosing. Always taking the
+likeliest token gets stuck in loops, drawing blindly derails: strategies are the ways between.</p>
+</div>
+"""
+
+VIEW_TITLES = {
+    View.COMPARE: "Compare",
+    View.SAMPLER: "You are the sampler",
+    View.SAMPLES: "Many samples",
+    View.BEAMS: "Beam search as a tree",
+}
+
+SOURCES = {
+    "One step for all rows: choose": ("lab.text.choosing", "choose"),
+    "A strategy's chain: warp": ("lab.text.choosing", "warp"),
+    "Which warpers make the chain: truncation": ("lab.text.strategies", "truncation"),
+    "The dice: draw": ("lab.text.choosing", "draw"),
+    "A step of beam search: advance": ("lab.text.beam", "BeamSearch.advance"),
+    "transformers: TopKLogitsWarper": None,
+    "transformers: TopPLogitsWarper": None,
+    "transformers: MinPLogitsWarper": None,
+    "transformers: TypicalLogitsWarper": None,
+    "transformers: RepetitionPenaltyLogitsProcessor": None,
+}
+
+
+def build(services: Services) -> Page:
+    """Build the tab inside the Blocks under construction."""
+    return _DecodingPage(services).page
+
+
+class _DecodingPage:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        gr.HTML(INTRODUCTION)
+        simple: dict[str, Any] = {}
+        simple["prompt"] = gr.Textbox(
+            DecodingSettings.default("prompt"), label="Prompt", lines=2, max_lines=8, max_length=None, elem_id="sd-prompt"
+        )
+        with gr.Row():
+            simple["max_new_tokens"] = slider(DecodingSettings, "max_new_tokens", "New tokens", min_width=160)
+            low, high = DecodingSettings.bounds("seed")
+            simple["seed"] = gr.Number(
+                DecodingSettings.default("seed"), label="Seed", precision=0, minimum=low, maximum=high, min_width=120
+            )
+            simple["model"] = gr.Dropdown(
+                [(title, name) for name, title in services.models.choices.items()],
+                value=services.models.default,
+                label="Model",
+                min_width=220,
+            )
+        self._model_status = gr.HTML("")
+        self._example_buttons = []
+        with gr.Row(elem_classes="sd-examples"):
+            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
+            for title, settings in example_settings():
+                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        view = gr.State(View.COMPARE.value)
+        simple["view"] = view
+        with gr.Tabs(elem_id="sd-decoding-tools") as self._tools:
+            with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
+                slots = self._slots()
+                column_holder = gr.Column()
+            with gr.Tab(VIEW_TITLES[View.SAMPLER], id=View.SAMPLER.value) as sampler_tab:
+                simple["picks"] = gr.Textbox("", visible=False, label="picks")
+                self._sampler = SamplerPanel(services, simple["picks"])
+            with gr.Tab(VIEW_TITLES[View.SAMPLES], id=View.SAMPLES.value) as samples_tab:
+                simple |= self._samples_controls()
+                self._samples = SamplesPanel(services)
+            with gr.Tab(VIEW_TITLES[View.BEAMS], id=View.BEAMS.value) as beams_tab:
+                simple |= self._beams_controls()
+                self._beams = BeamsPanel(services)
+        self._controls = Controls(simple, slots)
+        with column_holder:
+            self._compare = ComparePanel(services, self._controls)
+        simple["column"], simple["step"] = self._compare.column, self._compare.step
+        for panel in (self._sampler, self._samples, self._beams):
+            panel.wire(self._controls)
+        with gr.Row(elem_classes="sd-actions"):
+            link_controls("decoding", self._query, self._controls.inputs)
+        self._source()
+        add_api(services)
+
+        for tab, name in ((compare_tab, View.COMPARE), (sampler_tab, View.SAMPLER), (samples_tab, View.SAMPLES),
+                          (beams_tab, View.BEAMS)):  # fmt: skip
+            tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
+        self._wire_examples()
+        simple["model"].input(self._choose_model, simple["model"], [simple["model"], self._model_status], **PRIVATE)
+        self._auto_run = gr.State("")
+        self.page = Page([*self._controls.outputs, self._tools, self._auto_run], self._restore, self._after_restore)
+
+    def _slots(self) -> list[Any]:
+        strategies = DecodingSettings().strategies
+        with gr.Accordion("Strategies, one per column", open=True), gr.Row(elem_classes="sd-slots"):
+            slots = [
+                add_slot(n + 1, strategies[n] if n < len(strategies) else None)
+                for n in range(DecodingSettings.bounds("column").maximum)
+            ]
+            add = gr.Button("+ column", size="sm", min_width=90, scale=0, elem_classes="sd-add")
+        add.click(
+            self._add_column,
+            [slot.kind for slot in slots],
+            [output for slot in slots for output in slot.outputs],
+            queue=False,
+            **PRIVATE,
+        )
+        return slots
+
+    @staticmethod
+    def _add_column(*kinds: str) -> list[Any]:
+        from tabs.decoding.controls import slot_updates
+
+        free = next((n for n, kind in enumerate(kinds) if not kind), None)
+        updates: list[Any] = []
+        for n in range(len(kinds)):
+            if n == free:
+                from lab.text.strategies import Kind, Strategy
+
+                updates += slot_updates(Strategy(kind=Kind.TOP_P, top_p=0.6))
+            else:
+                updates += [gr.skip()] * 6
+        return updates
+
+    @staticmethod
+    def _samples_controls() -> dict[str, Any]:
+        gr.Markdown(
+            "Many texts per setting: how probable are they, and how different from each other? No setting has both."
+        )
+        controls: dict[str, Any] = {}
+        with gr.Row():
+            controls["vary"] = gr.Dropdown(
+                [(TITLES[kind], str(kind)) for kind in TITLES if kind in SAMPLERS],
+                value=str(DecodingSettings.default("vary")),
+                label="Vary the number of",
+                min_width=150,
+            )
+            low, high = DecodingSettings.bounds("vary_from")
+            controls["vary_from"] = gr.Number(DecodingSettings.default("vary_from"), label="from", min_width=90)
+            controls["vary_to"] = gr.Number(DecodingSettings.default("vary_to"), label="to", min_width=90)
+            controls["vary_points"] = slider(DecodingSettings, "vary_points", "Settings", min_width=130)
+            controls["samples"] = slider(DecodingSettings, "samples", "Samples each", min_width=130)
+        return controls
+
+    @staticmethod
+    def _beams_controls() -> dict[str, Any]:
+        gr.Markdown(
+            "Beam search follows several continuations at once. At each step every beam is extended, and the best stay."
+        )
+        controls: dict[str, Any] = {}
+        with gr.Row():
+            controls["num_beams"] = slider(DecodingSettings, "num_beams", "num_beams", min_width=130)
+            controls["beam_steps"] = slider(DecodingSettings, "beam_steps", "Steps", min_width=130)
+            controls["length_penalty"] = slider(DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130)
+        return controls
+
+    def _source(self) -> None:
+        with gr.Accordion("The code at work", open=False) as accordion:
+            gr.Markdown("Read from the files that run, so it cannot differ from them.")
+            names = list(SOURCES)
+            choice = gr.Dropdown(names, value=names[0], label="Function")
+            code = gr.Code(language="python", interactive=False, label="Source", max_lines=40)
+        accordion.expand(self._read_source, choice, code, **PRIVATE)
+        choice.input(self._read_source, choice, code, **PRIVATE)
+
+    @staticmethod
+    def _read_source(name: str) -> str:
+        if name not in SOURCES:
+            return ""
+        place = SOURCES[name]
+        return source_of(*place) if place else source_of_processor(name.removeprefix("transformers: "))
+
+    def _query(self, *values: Any) -> str:
+        settings, _ = self._controls.settings(*values)
+        if settings.model == self._services.models.default:
+            settings = settings.model_copy(update={"model": ""})
+        return settings.to_query()
+
+    def _wire_examples(self) -> None:
+        runs = list(self._compare.runs)
+        for button, settings in self._example_buttons:
+            def fill(settings: DecodingSettings = settings) -> list[Any]:
+                return [*self._controls.updates(settings, self._services.models.default), gr.Tabs(selected="compare")]
+
+            filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
+            runs.append(
+                filled.then(self._compare.run, self._controls.inputs, self._compare.run_outputs, **PRIVATE)
+            )
+        self._runs = runs
+
+    def _choose_model(self, name: str) -> Iterator[list[Any]]:
+        """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
+        try:
+            for news in wait_for_model(self._services.models, name):
+                if isinstance(news, str):
+                    yield [gr.skip(), render.message(news)]
+                else:
+                    yield [gr.skip(), render.message(render.model_facts(news))]
+        except VisitorError as error:
+            yield [self._services.models.default, render.message(str(error), alert=True)]
+
+    def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
+        if not query:
+            return [gr.skip()] * (len(self._controls.outputs) + 2)
+        settings, _ = DecodingSettings.lenient(query)
+        if settings.model not in self._services.models.choices:
+            settings = settings.model_copy(update={"model": ""})
+        updates = self._controls.updates(settings, self._services.models.default)
+        return [*updates, gr.Tabs(selected=settings.view.value), settings.view.value]
+
+    def _after_restore(self, restored: Any) -> None:
+        """After a link has filled the controls, run what it asks for."""
+        tools = (
+            (View.COMPARE, self._compare.run, self._compare.run_outputs),
+            (View.SAMPLER, self._sampler.resume, self._sampler.outputs),
+            (View.SAMPLES, self._samples.run, self._samples.outputs),
+            (View.BEAMS, self._beams.run, self._beams.outputs),
+        )
+        for view, run, outputs in tools:
+            started = restored.then(_only_if(view, run, len(outputs)), [self._auto_run, *self._controls.inputs], outputs, **PRIVATE)
+            if view is View.COMPARE:
+                self._runs.append(started)
+                look = self._compare.look_arguments
+                started.then(**look)
+        self._compare.cancel_all(self._runs)
+
+
+def _only_if(view: View, run: Any, outputs: int) -> Any:
+    def conditional(wanted: str, *values: Any) -> Iterator[Any]:
+        if wanted == view.value:
+            yield from run(*values)
+        else:
+            yield [gr.skip()] * outputs
+
+    return conditional

@@ -1,0 +1,75 @@
+"""Many samples: quality against diversity over a range of temperatures, or of another number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from lab.text.decoding import DecodingSettings
+from lab.text.errors import VisitorError
+from lab.text.sweep import sweep
+from tabs.decoding import render
+from tabs.decoding.controls import Controls
+from tabs.loading import wait_for_model
+from tabs.page import PRIVATE, Services
+
+
+class SamplesPanel:
+    """A sweep's plot, its table, and the samples to read."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        with gr.Row(elem_classes="sd-actions"):
+            self.run_button = gr.Button("Draw samples", variant="primary", min_width=140, scale=0)
+            self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
+            self.status = gr.HTML("", elem_classes="sd-status")
+        self.plot = gr.Plot(label="Quality against diversity", visible=False)
+        self.points = gr.Dataframe(headers=render.POINT_COLUMNS, label="Settings", visible=False, interactive=False,
+                                   show_search="none")  # fmt: skip
+        self.samples = gr.Dataframe(headers=render.SAMPLE_COLUMNS, label="Samples", visible=False, interactive=False,
+                                    wrap=True, max_height=480, column_widths=["150px", "50px", "110px", "auto"])  # fmt: skip
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a run sets."""
+        return [self.status, self.plot, self.points, self.samples]
+
+    def wire(self, controls: Controls) -> None:
+        """Connect the buttons, once all controls exist."""
+        self._controls = controls
+        running = self.run_button.click(self.run, controls.inputs, self.outputs, **PRIVATE)
+        self.cancel_button.click(
+            lambda: render.message("Stopped. What was drawn stays."), None, self.status, cancels=[running], queue=False, **PRIVATE
+        )
+
+    def run(self, *values: Any) -> Iterator[list[Any]]:
+        """Yield the settings as they finish."""
+        yield from self.run_settings(self._controls.settings(*values)[0])
+
+    def run_settings(self, settings: DecodingSettings) -> Iterator[list[Any]]:
+        """Yield the sweep for settings; on bad input a message, and what is shown stays."""
+        keep = [gr.skip()] * 3
+        try:
+            model = None
+            for news in wait_for_model(self._services.models, settings.model):
+                if isinstance(news, str):
+                    yield [render.message(news), *keep]
+                else:
+                    model = news
+            shown = -1
+            for result in sweep(model, settings):
+                status = render.progress(result.share_done, result.notes)
+                if len(result.points) == shown or not result.points:
+                    yield [status, *keep]
+                    continue
+                shown = len(result.points)
+                yield [
+                    status,
+                    gr.update(value=render.sweep_plot(result), visible=True),
+                    gr.update(value=render.sweep_table(result), visible=True),
+                    gr.update(value=render.sweep_samples(result), visible=True),
+                ]
+        except VisitorError as error:
+            yield [render.message(str(error), alert=True), *keep]

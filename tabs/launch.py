@@ -1,0 +1,127 @@
+"""Building the app from tabs, and starting it from the command line."""
+
+from __future__ import annotations
+
+import os
+
+# Before gradio is imported: no look-up of any kind may leave the machine at start.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import argparse
+import importlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from lab.text.errors import ModelUnavailable
+from lab.text.models import GPT2, Models
+from tabs import TABS, Tab
+from tabs.page import Page, Services
+from tabs.theme import STYLE, theme
+
+log = logging.getLogger(__name__)
+
+TITLE = "Slightly Different"
+WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is rendered
+MAX_UPLOAD = "1mb"
+
+
+def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
+    """Return the app with these tabs."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
+        gr.HTML(
+            f'<header class="sd-header"><h1>{TITLE}</h1><p>How can a model that already knows a lot do something '
+            "slightly different? What is frozen, what is changed, and why?</p></header>",
+            elem_id="sd-top",
+        )
+        pages: dict[str, Page] = {}
+        with gr.Tabs(elem_id="sd-tabs") as bar:
+            for tab in tabs:
+                with gr.Tab(tab.title, id=tab.slug):
+                    pages[tab.slug] = importlib.import_module(tab.module).build(services)
+
+        def open_tab(request: gr.Request) -> Any:
+            slug = request.query_params.get("tab", "")
+            return gr.Tabs(selected=slug) if slug in pages else gr.skip()
+
+        if len(tabs) > 1:
+            app.load(open_tab, None, bar, api_visibility="private", show_progress="hidden")
+        for slug, page in pages.items():
+            restored = app.load(
+                _restorer(slug, page, only=len(tabs) == 1),
+                None,
+                list(page.outputs),
+                api_visibility="private",
+                show_progress="hidden",
+            )
+            page.after_restore(restored)
+    app.queue(default_concurrency_limit=None, max_size=None)
+    return app
+
+
+def _restorer(slug: str, page: Page, only: bool) -> Any:
+    def restore(request: gr.Request) -> list[Any]:
+        query: Mapping[str, str] = dict(request.query_params)
+        mine = query.get("tab", slug if only else "") == slug
+        return list(page.restore(query if mine else {}))
+
+    return restore
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="app.py", description=f"{TITLE}: steer and adapt language models with your own hands."
+    )
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on")
+    parser.add_argument("--port", type=int, default=None, help="port (default: the first free one from 7860 on)")
+    parser.add_argument("--share", action="store_true", help="make a public link through Gradio's tunnel")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each model; 1 is fastest on shared cores")
+    parser.add_argument(
+        "--model", default=None, help=f"a folder with a GPT-2, or its name on the Hub, such as {GPT2}; it is then the default"
+    )
+    return parser.parse_args(argv)
+
+
+def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None) -> None:
+    """Start the app (with some tabs only, if named) and serve until interrupted."""
+    options = arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    services = Services(Models(options.model, options.threads))
+    app = build(services, [tab for tab in TABS if slugs is None or tab.slug in slugs])
+    app.launch(
+        server_name=options.host,
+        server_port=options.port,
+        share=options.share,
+        theme=theme(),
+        css=STYLE.read_text(encoding="utf-8"),
+        run_history=False,
+        max_threads=WORKER_THREADS,
+        max_file_size=MAX_UPLOAD,
+        enable_monitoring=False,
+        prevent_thread_lock=True,
+        quiet=False,
+    )
+    threading.Thread(target=warm, args=[services], name="warming", daemon=True).start()
+    app.block_thread()
+
+
+def warm(services: Services) -> None:
+    """Load what the first visitor will need: the page is up already, this happens behind it."""
+    try:
+        model = services.models.get(services.models.default)
+    except ModelUnavailable as error:
+        log.warning("%s", error)
+        return
+    log.info("%s is ready", model.title)
+    from tabs.decoding.examples import warm_examples
+
+    warm_examples(model)
+
+
+

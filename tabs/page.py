@@ -1,0 +1,74 @@
+"""What every tab has in common: what it needs, what it gives back, and the link that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lab.text.models import Models
+
+
+# Arguments of events that are the page's own business: no name for programs, no overlay on what they change.
+PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class Services:
+    """What tabs share: the models, each with its one owner."""
+
+    models: Models
+
+
+@dataclass(frozen=True)
+class Page:
+    """A built tab.
+
+    Attributes:
+        outputs: the components that a link fills in.
+        restore: from a link's query parameters to the components' values, in the order of ``outputs``; it never raises.
+        after_restore: wires what happens once they are filled in, given the event to chain on.
+    """
+
+    outputs: Sequence[gr.components.Component]
+    restore: Callable[[Mapping[str, str]], Sequence[Any]]
+    after_restore: Callable[[gr.events.Dependency], None]
+
+
+# Puts the link made by Python into the address bar and the clipboard. Either may be refused (inside a frame, or on a
+# page served without TLS): the link stands in the text box all the same, ready to be copied by hand.
+COPY_LINK_JS = """
+(query) => {
+    const link = window.location.origin + window.location.pathname + query;
+    try { window.history.replaceState(null, "", query); } catch (error) {}
+    try { navigator.clipboard.writeText(link).catch(() => {}); } catch (error) {}
+    return link;
+}
+"""
+
+
+def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr.components.Component]) -> gr.Button:
+    """Add the Copy link button and the box that shows the link; return the button.
+
+    Args:
+        make_query: from the values of ``inputs`` to the query string without ``tab``.
+    """
+    button = gr.Button("Copy link", size="md", min_width=110, scale=0)
+    box = gr.Textbox(
+        label="Link to exactly this (copied)",
+        visible=False,
+        interactive=False,
+        max_lines=1,
+        buttons=["copy"],
+        elem_classes="sd-link",
+    )
+
+    def show(*values: Any) -> Any:
+        return gr.update(value=f"?tab={slug}&{make_query(*values)}", visible=True)
+
+    button.click(show, list(inputs), box, api_visibility="private", queue=False).then(
+        None, box, box, js=COPY_LINK_JS, api_visibility="private"
+    )
+    return button

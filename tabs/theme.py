@@ -1,0 +1,35 @@
+"""The look of the app: a quiet Gradio theme with fonts that every machine has, and the style sheet beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+STYLE = Path(__file__).with_name("style.css")
+
+
+def theme() -> gr.themes.Base:
+    """Return the theme. No web font: a page must need nothing from outside."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.orange,
+        secondary_hue=gr.themes.colors.slate,
+        neutral_hue=gr.themes.colors.slate,
+        font=["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
+        font_mono=["ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace"],
+        radius_size=gr.themes.sizes.radius_md,
+    ).set(
+        body_background_fill="#faf9f6",
+        body_background_fill_dark="#14171c",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#1b1f26",
+        button_primary_background_fill="#b4530d",
+        button_primary_background_fill_hover="#96430a",
+        button_primary_background_fill_dark="#b4530d",
+        button_primary_background_fill_hover_dark="#cf6214",
+        button_primary_text_color="#ffffff",
+        slider_color="#b4530d",
+        slider_color_dark="#d8742a",
+        block_title_text_weight="500",
+        block_label_text_weight="500",
+    )
