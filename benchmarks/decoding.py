@@ -39,7 +39,10 @@ STRATEGIES = (
 def load() -> tuple[GPT2LMHeadModel, str]:
     """Return the built-in model, or a random one of the same shape, and which of the two it is."""
     if (ASSETS / "config.json").exists() and any(ASSETS.glob("*.safetensors")):
-        model, which = GPT2LMHeadModel.from_pretrained(ASSETS, local_files_only=True), "assets/prose-gpt2"
+        model, which = (
+            GPT2LMHeadModel.from_pretrained(ASSETS, dtype=torch.float32, local_files_only=True),
+            "assets/prose-gpt2",
+        )
     else:
         torch.manual_seed(0)
         config = GPT2Config(
@@ -184,7 +187,13 @@ def measure(model: GPT2LMHeadModel, engine: Engine, repeats: int) -> list[Figure
     took = {name: median(values) for name, values in times.items()}
     per_token = {name: 1000 * value / NEW_TOKENS for name, value in took.items()}
     return [
-        Figure("side_by_side_ratio", "four columns: generate / engine", took["generate_four"] / took["engine_four"], "x", ">= 2.2"),
+        Figure(
+            "side_by_side_ratio",
+            "four columns: generate / engine",
+            took["generate_four"] / took["engine_four"],
+            "x",
+            ">= 2.2",
+        ),
         Figure(
             "side_by_side_ratio_two_threads",
             "four columns: generate on two threads / engine on one",
@@ -193,7 +202,12 @@ def measure(model: GPT2LMHeadModel, engine: Engine, repeats: int) -> list[Figure
         ),
         Figure("one_stream_ratio", "one column: generate / engine", took["generate_one"] / took["engine_one"], "x"),
         Figure("engine_four_ms", "engine, a step of four columns", per_token["engine_four"], "ms"),
-        Figure("generate_four_ms", "generate, a step of four columns, one after the other", per_token["generate_four"], "ms"),
+        Figure(
+            "generate_four_ms",
+            "generate, a step of four columns, one after the other",
+            per_token["generate_four"],
+            "ms",
+        ),
         Figure("engine_one_ms", "engine, a step of one column", per_token["engine_one"], "ms"),
         Figure("generate_one_ms", "generate, a step of one column", per_token["generate_one"], "ms"),
         Figure("floor_ms", "floor: all weights read once", per_token["floor"], "ms"),

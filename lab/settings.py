@@ -76,7 +76,11 @@ class Settings(BaseModel):
             return raw, None
         low, high = cls.bounds(name)
         clamped = min(max(number, low), high)
-        note = None if clamped == number else f"{name}: {_shortened(raw)} is outside {low:g} to {high:g}; using {clamped:g}."
+        note = (
+            None
+            if clamped == number
+            else f"{name}: {_shortened(raw)} is outside {low:g} to {high:g}; using {clamped:g}."
+        )
         return (round(clamped) if annotation is int else clamped), note
 
     def to_query(self) -> str:

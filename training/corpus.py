@@ -6,6 +6,7 @@ A corpus is one UTF-8 text, packed with xz or plain, in which a line that holds 
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +19,10 @@ END_OF_TEXT = "<|endoftext|>"
 # because paragraphs of one book resemble each other so much that a split inside it would flatter the model.
 VALIDATION_BOOKS = 4
 
-# Children's fiction, fairy tales and detective stories: short sentences, everyday words, much dialogue. Positions in
-# the corpus, counted from 1. The decaying last part of a run may read only these (see docs/LOG.md for what that gives).
+# Children's fiction, fairy tales and detective stories, the decaying last part of a run may read only these (see
+# docs/LOG.md for what that gives). Against the other training books: 44 % of the text in quotation marks, not 35 %,
+# words of 4.17 letters, not 4.28; sentences are as long (13.9 words). Positions in the corpus, counted from 1: they
+# hold for that corpus alone.
 PLAIN_BOOKS = (
     1, 4, 6, 11, 13, 15, 21, 24, 30, 34, 37, 39, 42, 44, 59, 61, 62, 68, 75, 78, 82, 83, 85, 88, 89, 93, 97, 99, 102,
     104, 106, 107, 108, 114, 115, 123, 128, 129, 132, 134, 136, 138, 143, 145, 155, 157, 160, 162, 163, 165, 166, 168,
@@ -27,17 +30,40 @@ PLAIN_BOOKS = (
 )  # fmt: skip
 
 
-def read_books(path: Path) -> list[str]:
-    """Return the books of a corpus in file order. Raises OSError if the file cannot be read."""
+def read_text(path: Path) -> str:
+    """Return the text of a corpus, unpacked if its name ends in ``.xz``.
+
+    Raises OSError if the file cannot be read, lzma.LZMAError if a ``.xz`` is damaged, UnicodeDecodeError if the text is
+    not UTF-8.
+    """
     opener = lzma.open if path.suffix == ".xz" else open
     with opener(path, "rt", encoding="utf-8", newline="\n") as file:
-        text = file.read()
-    books = [book.strip("\n") + "\n" for book in text.split(END_OF_TEXT + "\n")]
-    return [book for book in books if book.strip()]
+        return file.read()
+
+
+def split_books(text: str) -> list[str]:
+    """Return the books of a corpus' text in its order, each ending in one line feed; empty ones are left out."""
+    books = re.split(rf"^{re.escape(END_OF_TEXT)}$", text, flags=re.MULTILINE)
+    return [book.strip("\n") + "\n" for book in books if book.strip()]
+
+
+def read_books(path: Path) -> list[str]:
+    """Return the books of a corpus in file order. Raises what ``read_text`` does."""
+    return split_books(read_text(path))
+
+
+def plain_books(training: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the plain ones among the training books. Raises ValueError if this cannot be the corpus they are of."""
+    if len(training) < max(PLAIN_BOOKS):
+        raise ValueError(f"PLAIN_BOOKS names book {max(PLAIN_BOOKS)}, the corpus has {len(training)} to train on")
+    return [training[number - 1] for number in PLAIN_BOOKS]
 
 
 def encode_books(tokenizer: Tokenizer, books: Sequence[str]) -> list[np.ndarray]:
-    """Return one uint16 array of token ids per book, each closed by the end-of-text token."""
+    """Return one uint16 array of token ids per book, each closed by the end-of-text token.
+
+    Raises OverflowError if the vocabulary has ids over 65,535.
+    """
     end = tokenizer.token_to_id(END_OF_TEXT)
     streams = []
     for book in books:  # one at a time: encoding all at once would hold every offset of 26M tokens in memory
@@ -50,7 +76,8 @@ class TokenStream:
     """Windows of ``context + 1`` tokens over a set of books, in an order that depends on the seed and index alone.
 
     Each pass over the books cuts them at another offset and shuffles the windows, so a run that is resumed at window
-    ``i`` reads exactly what it would have read without the interruption.
+    ``i`` reads exactly what it would have read without the interruption. Books follow one another without a seam, so a
+    window may hold the end of one and the start of the next. Raises ValueError if there is less than two windows' text.
     """
 
     def __init__(self, books: Sequence[np.ndarray], context: int, seed: int) -> None:

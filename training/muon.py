@@ -14,7 +14,10 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Return U V^T for the thin SVD U S V^T of the matrix, roughly: all singular values end up between 0.7 and 1.2."""
+    """Return U V^T for the thin SVD U S V^T of the matrix, roughly: singular values end up between 0.65 and 1.25.
+
+    Only those below about 0.002 of the Frobenius norm stay smaller: a step enlarges them at most 3.4445 times.
+    """
     a, b, c = NEWTON_SCHULZ
     tall = matrix.size(0) > matrix.size(1)
     x = matrix.T if tall else matrix
@@ -32,6 +35,8 @@ class Muon(torch.optim.Optimizer):
         parameters: matrices of shape (in, out), as in Conv1D. One whose ``out`` is three times its ``in`` is taken for
             packed query, key and value, and each third is orthogonalised alone.
         lr: spectral norm of an update of a square matrix; an update that widens is larger by sqrt(out / in).
+        momentum: of the running mean of the gradients, and (Nesterov's) of its share in the update.
+        weight_decay: decoupled: a step multiplies the parameter by ``1 - lr * weight_decay``.
     """
 
     def __init__(

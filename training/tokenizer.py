@@ -27,23 +27,31 @@ SPLIT_PATTERN = (
     r"|\s+(?!\S)|\s+"
 )
 
-# Order matters: opening marks are recognised by what stands before them, and what is left over closes.
+# Order matters: opening marks are recognised by what stands before them (after a dash, where speech mostly breaks off,
+# by the letter that follows), and what is left over closes. Words that have lost their first letter take none.
+CLIPPED = r"tis|tisn|twas|twasn|twere|twill|twould|em|e|im|er|ere|ave|cause|bout|n"
 TYPOGRAPHY = (
-    (r" ?-- ?", "—"),
+    (r" ?-{2,} ?", "—"),
     (r"\.\.\.", "…"),
-    (r"(?<![^\s(\[—“‘])\"", "“"),
+    (r"(?<![^\s(\[“‘])\"|(?<=—)\"(?=[\p{L}\p{N}'‘])", "“"),
     (r"\"", "”"),
-    (r"(?<![^\s(\[—“])'(?!(?:tis|twas|em)\b)", "‘"),
+    (rf"(?:(?<![^\s(\[“])|(?<=—)(?=.\p{{L}}))'(?!(?i:{CLIPPED})\b)", "‘"),
     (r"'", "’"),
 )
 
 
+def typographic_normalizer() -> normalizers.Normalizer:
+    """Return the normaliser that turns straight quotation marks, ``--`` and ``...`` into what printers set."""
+    return normalizers.Sequence([normalizers.Replace(Regex(pattern), content) for pattern, content in TYPOGRAPHY])
+
+
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int = VOCABULARY_SIZE) -> Tokenizer:
-    """Train the tokenizer on texts and return it; its ids run from 0 (end of text) to ``vocabulary_size - 1``."""
+    """Train the tokenizer on texts and return it; its ids run from 0 (end of text) to ``vocabulary_size - 1``.
+
+    Texts with too few pairs of characters for that give a smaller vocabulary, at least 257: end of text and all bytes.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Replace(Regex(pattern), content) for pattern, content in TYPOGRAPHY]
-    )
+    tokenizer.normalizer = typographic_normalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
@@ -62,7 +70,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = VOCABULARY_SIZE
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context: int) -> None:
-    """Write tokenizer.json and its configuration in the form that transformers reads."""
+    """Write tokenizer.json and its configuration in the form that transformers reads; context in tokens."""
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,

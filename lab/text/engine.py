@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lab.text.beam import BeamSearch
-from lab.text.choosing import Choice, choose
+from lab.text.choosing import Choice, Dice, choose
 from lab.text.errors import EngineError
 from lab.text.forward import CachedGPT2
 from lab.text.rows import BeamStep, Event, Finished, Reason, Row, Step, Token
@@ -191,8 +191,7 @@ class Engine:
 
     def _entry(self, row: Row, index: int, stream: Stream) -> _Running:
         strategy = row.strategy.canonical()
-        generator = torch.Generator().manual_seed(row.seed)
-        choice = Choice(strategy, strategy.to_text(), list(row.prompt), generator, row.top, row.include)
+        choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
         return _Running(row, index, stream, choice, beam)
 
@@ -256,7 +255,7 @@ class Engine:
         if not parts:
             self._forward.cache.clear()
             return []
-        logits = torch.cat(parts)  # (slots, vocabulary)
+        logits = torch.cat(parts) if len(parts) > 1 else parts[0]  # (slots, vocabulary)
 
         slots, slot = [], 0  # of each row: its first slot
         for entry in self._running:
@@ -266,15 +265,13 @@ class Engine:
             place = len(entry.tokens)
             entry.choice.forced = entry.row.forced[place] if place < len(entry.row.forced) else None
         sampling = [place for place, entry in enumerate(self._running) if entry.beam is None]
-        chosen = dict(
-            zip(
-                sampling,
-                choose(logits[[slots[place] for place in sampling]], [self._running[place].choice for place in sampling])
-                if sampling
-                else [],
-                strict=True,
+        sampling_logits = logits
+        if len(sampling) < len(self._running):
+            sampling_logits = logits.index_select(
+                0, torch.tensor([slots[place] for place in sampling], dtype=torch.long)
             )
-        )
+        tokens_chosen = choose(sampling_logits, [self._running[place].choice for place in sampling])
+        chosen = dict(zip(sampling, tokens_chosen, strict=True))
 
         kept_slots: list[int] = []
         kept_tokens: list[int] = []

@@ -24,7 +24,7 @@ class BeamsPanel:
         with gr.Row(elem_classes="sd-actions"):
             self.run_button = gr.Button("Grow the tree", variant="primary", min_width=140, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
-        self.plot = gr.Plot(label="What was weighed at each step", visible=False)
+        self.plot = gr.Plot(label="What was weighed at each step", show_label=False, visible=False)
         self.table = gr.Dataframe(headers=render.TREE_COLUMNS, label="The same as a table", visible=False,
                                   interactive=False, max_height=420, wrap=True, show_search="none")  # fmt: skip
 

@@ -10,9 +10,11 @@ import gradio as gr
 from lab.text.decoding import Comparison, DecodingSettings, compare, inspect
 from lab.text.errors import VisitorError
 from tabs.decoding import render
-from tabs.decoding.controls import Controls
+from tabs.decoding.controls import ALL_COLUMNS, Controls, slider
 from tabs.loading import wait_for_model
 from tabs.page import PRIVATE, Services
+
+CLICK_A_TOKEN = "Once a text is there, click one of its tokens, or choose one here, to see what else could have come."
 
 # A click or an arrow key in a column marks the token and tells Python; nothing is drawn again, so the focus stays.
 BOARD_JS = """
@@ -42,9 +44,8 @@ element.addEventListener('keydown', event => {
 class ComparePanel:
     """The board of columns and the panel that looks into a step."""
 
-    def __init__(self, services: Services, controls: Controls) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._controls = controls
         with gr.Row(elem_classes="sd-actions"):
             self.run_button = gr.Button("Generate", variant="primary", min_width=130, scale=0)
             self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
@@ -54,32 +55,34 @@ class ComparePanel:
         self.result = gr.State(None)
         with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
             with gr.Row():
-                self.column = gr.Dropdown([("1", 1)], value=1, label="Column", min_width=180)
-                self.step = gr.Slider(0, 1, value=0, step=1, label="Token (0: none)", min_width=180)
+                self.column = gr.Dropdown(ALL_COLUMNS, value=1, label="Column", min_width=180)
+                self.step = slider(DecodingSettings, "step", "Token (0: none)", min_width=180)
             self.summary = gr.Markdown(
-                "Click a token above, or choose one here, to see what else could have come.", sanitize_html=True
+                CLICK_A_TOKEN, sanitize_html=True
             )
             with gr.Row():
-                self.plot = gr.Plot(label="Distribution", visible=False, min_width=320)
+                self.plot = gr.Plot(label="Distribution", show_label=False, visible=False, min_width=320)
                 self.table = gr.Dataframe(
                     headers=render.STEP_COLUMNS, label="The same as a table", visible=False, max_height=380,
                     interactive=False, min_width=320, show_search="none",
                 )  # fmt: skip
-        self._wire()
 
     @property
     def run_outputs(self) -> list[Any]:
         """What a run sets."""
         return [self.status, self.board, self.result, self.column, self.step]
 
-    def _wire(self) -> None:
+    def wire(self, controls: Controls) -> None:
+        """Connect the buttons, once all controls exist."""
+        self._controls = controls
         running = self.run_button.click(self.run, self._controls.inputs, self.run_outputs, **PRIVATE)
-        self.runs = [running]
         look = {"fn": self.look, "inputs": [*self._controls.inputs, self.result, self.column, self.step], **PRIVATE}
         look["outputs"] = [self.summary, self.plot, self.table]
         self.board.pick(self._picked, None, [self.column, self.step], queue=False, **PRIVATE).then(**look)
         self.column.input(**look, trigger_mode="always_last")
         self.step.release(**look, trigger_mode="always_last")
+        self.runs = [running]
+        running.then(**look)
         self.look_arguments = look
 
     def cancel_all(self, events: list[Any]) -> None:
@@ -141,9 +144,9 @@ class ComparePanel:
         """Return summary, plot and table of a step; columns and steps count from 1."""
         hidden = [gr.update(visible=False), gr.update(visible=False)]
         if result is None:
-            return ["Generate first; then each token can be looked into.", *hidden]
+            return [CLICK_A_TOKEN, *hidden]
         if not isinstance(column, int) or not 1 <= column <= len(result.columns) or not step or step < 1:
-            return ["Click a token above, or choose one here, to see what else could have come.", *hidden]
+            return [CLICK_A_TOKEN, *hidden]
         chosen = result.columns[column - 1]
         place = min(int(step), len(chosen.tokens)) - 1
         ids = [token.id for token in chosen.tokens]

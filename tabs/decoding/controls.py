@@ -18,6 +18,7 @@ from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
 STEPS = {"temperature": 0.05, "top_k": 1, "top_p": 0.01, "min_p": 0.01, "typical_p": 0.01, "num_beams": 1,
          "repetition_penalty": 0.05, "length_penalty": 0.1}  # fmt: skip
 NO_COLUMN = ""
+ALL_COLUMNS = [(f"Column {n}", n) for n in range(1, MAX_COLUMNS + 1)]
 KIND_CHOICES = [(TITLES[kind], str(kind)) for kind in Kind]
 
 
@@ -33,7 +34,7 @@ def slider(settings: type[Settings], name: str, label: str, **arguments: Any) ->
 class Slot:
     """The controls of one column."""
 
-    group: gr.Group
+    group: gr.Column
     kind: gr.Dropdown
     main: gr.Slider
     temperature: gr.Slider
@@ -54,14 +55,14 @@ class Slot:
 def add_slot(number: int, strategy: Strategy | None) -> Slot:
     """Add the controls of a column; without a strategy they are hidden."""
     shown = strategy or Strategy(kind=Kind.GREEDY)
-    with gr.Group(visible=strategy is not None, elem_classes="sd-slot") as group:
+    with gr.Column(visible=strategy is not None, min_width=190, elem_classes="sd-slot") as group:
         kind = gr.Dropdown(
             [*KIND_CHOICES, ("– remove –", NO_COLUMN)],
             value=str(shown.kind) if strategy else NO_COLUMN,
             label=f"Column {number}",
             interactive=True,
         )
-        main = gr.Slider(0, 1, **_main_properties(shown))
+        main = gr.Slider(**_main_properties(shown))
         temperature = slider(Strategy, "temperature", "temperature", visible="temperature" in shown.parameters[1:])
         with gr.Accordion("Penalties", open=False):
             repetition = slider(Strategy, "repetition_penalty", "repetition_penalty")
@@ -82,7 +83,7 @@ def _kind_chosen(kind: str) -> list[Any]:
 def _main_properties(strategy: Strategy) -> dict[str, Any]:
     name = MAIN_PARAMETER.get(strategy.kind)
     if name is None:
-        return {"label": "no number: always the most probable", "visible": False, "value": 0}
+        return {"label": "number", "minimum": 0, "maximum": 1, "step": 1, "value": 0, "visible": False}
     low, high = Strategy.bounds(name)
     value = getattr(strategy, name)
     return {"label": name, "minimum": low, "maximum": high, "step": STEPS[name], "value": value, "visible": True}
@@ -145,6 +146,16 @@ class Controls:
         values: list[Any] = []
         for name in self.simple:
             value = getattr(settings, name)
-            values.append((value or default_model) if name == "model" else str(value) if name == "vary" else value)
+            match name:
+                case "model":
+                    values.append(value or default_model)
+                case "vary" | "view":
+                    values.append(str(value))
+                case "column":  # the last result may have left fewer choices than the settings ask for
+                    values.append(gr.update(choices=ALL_COLUMNS, value=value))
+                case "step":
+                    values.append(gr.update(maximum=settings.bounds("step").maximum, value=value))
+                case _:
+                    values.append(value)
         shown: list[Strategy | None] = [*settings.strategies, *[None] * MAX_COLUMNS][:MAX_COLUMNS]
         return [*values, *(update for strategy in shown for update in slot_updates(strategy))]

@@ -10,12 +10,12 @@ import gradio as gr
 from lab.source import source_of, source_of_processor
 from lab.text.decoding import DecodingSettings, View
 from lab.text.errors import VisitorError
-from lab.text.strategies import SAMPLERS, TITLES
+from lab.text.strategies import SAMPLERS, TITLES, Kind, Strategy
 from tabs.decoding import render
 from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
-from tabs.decoding.controls import Controls, add_slot, slider
+from tabs.decoding.controls import Controls, add_slot, slider, slot_updates
 from tabs.decoding.examples import example_settings
 from tabs.decoding.sampler import SamplerPanel
 from tabs.decoding.samples import SamplesPanel
@@ -63,7 +63,7 @@ class _DecodingPage:
         gr.HTML(INTRODUCTION)
         simple: dict[str, Any] = {}
         simple["prompt"] = gr.Textbox(
-            DecodingSettings.default("prompt"), label="Prompt", lines=2, max_lines=8, max_length=None, elem_id="sd-prompt"
+            DecodingSettings.default("prompt"), label="Prompt", lines=3, max_lines=8, max_length=None, elem_id="sd-prompt"
         )
         with gr.Row():
             simple["max_new_tokens"] = slider(DecodingSettings, "max_new_tokens", "New tokens", min_width=160)
@@ -77,7 +77,7 @@ class _DecodingPage:
                 label="Model",
                 min_width=220,
             )
-        self._model_status = gr.HTML("")
+        self._model_status = gr.HTML("", visible=False)
         self._example_buttons = []
         with gr.Row(elem_classes="sd-examples"):
             gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
@@ -88,7 +88,7 @@ class _DecodingPage:
         with gr.Tabs(elem_id="sd-decoding-tools") as self._tools:
             with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
                 slots = self._slots()
-                column_holder = gr.Column()
+                self._compare = ComparePanel(services)
             with gr.Tab(VIEW_TITLES[View.SAMPLER], id=View.SAMPLER.value) as sampler_tab:
                 simple["picks"] = gr.Textbox("", visible=False, label="picks")
                 self._sampler = SamplerPanel(services, simple["picks"])
@@ -98,11 +98,9 @@ class _DecodingPage:
             with gr.Tab(VIEW_TITLES[View.BEAMS], id=View.BEAMS.value) as beams_tab:
                 simple |= self._beams_controls()
                 self._beams = BeamsPanel(services)
-        self._controls = Controls(simple, slots)
-        with column_holder:
-            self._compare = ComparePanel(services, self._controls)
         simple["column"], simple["step"] = self._compare.column, self._compare.step
-        for panel in (self._sampler, self._samples, self._beams):
+        self._controls = Controls(simple, slots)
+        for panel in (self._compare, self._sampler, self._samples, self._beams):
             panel.wire(self._controls)
         with gr.Row(elem_classes="sd-actions"):
             link_controls("decoding", self._query, self._controls.inputs)
@@ -136,14 +134,10 @@ class _DecodingPage:
 
     @staticmethod
     def _add_column(*kinds: str) -> list[Any]:
-        from tabs.decoding.controls import slot_updates
-
         free = next((n for n, kind in enumerate(kinds) if not kind), None)
         updates: list[Any] = []
         for n in range(len(kinds)):
             if n == free:
-                from lab.text.strategies import Kind, Strategy
-
                 updates += slot_updates(Strategy(kind=Kind.TOP_P, top_p=0.6))
             else:
                 updates += [gr.skip()] * 6
@@ -210,9 +204,9 @@ class _DecodingPage:
                 return [*self._controls.updates(settings, self._services.models.default), gr.Tabs(selected="compare")]
 
             filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
-            runs.append(
-                filled.then(self._compare.run, self._controls.inputs, self._compare.run_outputs, **PRIVATE)
-            )
+            started = filled.then(self._compare.run, self._controls.inputs, self._compare.run_outputs, **PRIVATE)
+            started.then(**self._compare.look_arguments)
+            runs.append(started)
         self._runs = runs
 
     def _choose_model(self, name: str) -> Iterator[list[Any]]:
@@ -220,11 +214,12 @@ class _DecodingPage:
         try:
             for news in wait_for_model(self._services.models, name):
                 if isinstance(news, str):
-                    yield [gr.skip(), render.message(news)]
+                    yield [gr.skip(), gr.update(value=render.message(news), visible=True)]
                 else:
-                    yield [gr.skip(), render.message(render.model_facts(news))]
+                    yield [gr.skip(), gr.update(value=render.message(render.model_facts(news)), visible=True)]
         except VisitorError as error:
-            yield [self._services.models.default, render.message(str(error), alert=True)]
+            failed = gr.update(value=render.message(str(error), alert=True), visible=True)
+            yield [self._services.models.default, failed]
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         if not query:

@@ -25,11 +25,11 @@ class SamplesPanel:
             self.run_button = gr.Button("Draw samples", variant="primary", min_width=140, scale=0)
             self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
-        self.plot = gr.Plot(label="Quality against diversity", visible=False)
+        self.plot = gr.Plot(label="Quality against diversity", show_label=False, visible=False)
         self.points = gr.Dataframe(headers=render.POINT_COLUMNS, label="Settings", visible=False, interactive=False,
                                    show_search="none")  # fmt: skip
         self.samples = gr.Dataframe(headers=render.SAMPLE_COLUMNS, label="Samples", visible=False, interactive=False,
-                                    wrap=True, max_height=480, column_widths=["150px", "50px", "110px", "auto"])  # fmt: skip
+                                    wrap=True, max_height=480, column_widths=["17%", "7%", "14%", "62%"])  # fmt: skip
 
     @property
     def outputs(self) -> list[Any]:

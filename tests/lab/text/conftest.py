@@ -25,7 +25,12 @@ PATIENCE = 60.0  # seconds until a test that waits gives up; no test needs a hun
 
 
 def tiny_gpt2(
-    vocabulary: int = 97, *, seed: int = 0, end_bias: float = 0.0, spread: float = 0.3, dtype: torch.dtype = torch.float64
+    vocabulary: int = 97,
+    *,
+    seed: int = 0,
+    end_bias: float = 0.0,
+    spread: float = 0.3,
+    dtype: torch.dtype = torch.float64,
 ) -> GPT2LMHeadModel:
     """Return a random GPT-2 with peaked distributions.
 

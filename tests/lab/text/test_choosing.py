@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from transformers import TopPLogitsWarper
 
-from lab.text.choosing import Choice, choose, draw, warp
+from lab.text.choosing import Choice, Dice, choose, cut_top_p, draw, roll, warp
 from lab.text.rows import Distribution, Token
 from lab.text.strategies import Kind, Strategy
 from tests.lab.text.test_strategies import CHAINS, random_strategy
@@ -24,7 +25,7 @@ def random_logits(rows: int, seed: int = 0, spread: float = 3.0) -> torch.Tensor
 def choice(
     strategy: Strategy, ids: Sequence[int] = (1, 2, 3), seed: int = 0, top: int = 0, include: tuple[int, ...] = ()
 ) -> Choice:
-    return Choice(strategy, strategy.to_text(), list(ids), torch.Generator().manual_seed(seed), top, include)
+    return Choice(strategy, strategy.to_text(), list(ids), Dice(seed), top, include)
 
 
 def probability_of(logits: torch.Tensor) -> list[float]:
@@ -38,23 +39,45 @@ def test_draws_are_those_of_torch_multinomial(seed: int) -> None:
     probabilities = random_logits(6, seed).softmax(-1)
     torch.manual_seed(seed)
     expected = [torch.multinomial(row[None], num_samples=1).item() for row in probabilities]
-    generator = torch.Generator().manual_seed(seed)
-    assert [draw(row[None], [generator]).item() for row in probabilities] == expected
+    dice = Dice(seed)
+    assert [draw(row[None], roll([dice], VOCABULARY)[0][None]).item() for row in probabilities] == expected
 
 
-def test_draws_of_a_batch_are_those_of_each_row() -> None:
-    probabilities = random_logits(40).softmax(-1)
-    together = draw(probabilities, [torch.Generator().manual_seed(seed) for seed in range(40)])
-    alone = [draw(probabilities[seed : seed + 1], [torch.Generator().manual_seed(seed)]).item() for seed in range(40)]
-    assert together.tolist() == alone
+@pytest.mark.parametrize("sides", [1, 97, 8191])
+def test_noise_is_that_of_exponential(sides: int) -> None:
+    dice = [Dice(seed) for seed in (0, 5, 2**64 - 1, -3)]
+    for rolls in range(3):
+        for one, noise in zip(dice, roll(dice, sides), strict=True):
+            generator = torch.Generator().manual_seed(one.seed)
+            for _ in range(rolls + 1):
+                expected = torch.empty(sides).exponential_(1, generator=generator)
+            torch.testing.assert_close(noise, expected, rtol=2e-7, atol=0)  # the last bit may go either way
+
+
+def test_dice_do_not_depend_on_what_else_is_rolled() -> None:
+    """Same seed at different numbers of rolls, same seed and same number: together as alone."""
+
+    def alone(seed: int, rolls: int) -> torch.Tensor:
+        dice = Dice(seed)
+        for _ in range(rolls):
+            (noise,) = roll([dice], VOCABULARY)
+        return noise
+
+    early, late, twin, other = Dice(1), Dice(1), Dice(1), Dice(2)
+    roll([early, twin], VOCABULARY)
+    for turn in range(1, 4):
+        noise = roll([late, early, other, twin], VOCABULARY)
+        for one, expected in zip(noise, [(1, turn), (1, turn + 1), (2, turn), (1, turn + 1)], strict=True):
+            assert torch.equal(one, alone(*expected))
+    assert roll([], VOCABULARY) == []
 
 
 def test_draws_follow_the_probabilities() -> None:
     probabilities = torch.tensor([[0.5, 0.3, 0.2, 0.0]])
-    generator = torch.Generator().manual_seed(0)
+    dice = Dice(0)
     counts = torch.zeros(4)
     for _ in range(4000):
-        counts[draw(probabilities, [generator]).item()] += 1
+        counts[draw(probabilities, torch.stack(roll([dice], 4)))] += 1
     assert counts[3] == 0
     assert torch.allclose(counts / 4000, probabilities[0], atol=0.03)  # four standard deviations; the seed is fixed
 
@@ -62,7 +85,19 @@ def test_draws_follow_the_probabilities() -> None:
 def test_a_certain_token_is_always_drawn() -> None:
     probabilities = torch.zeros(200, VOCABULARY)
     probabilities[:, 5] = 1.0
-    assert draw(probabilities, [torch.Generator().manual_seed(seed) for seed in range(200)]).eq(5).all()
+    assert draw(probabilities, torch.stack(roll([Dice(seed) for seed in range(200)], VOCABULARY))).eq(5).all()
+
+
+@pytest.mark.parametrize("top_p", [0.01, 0.3, 0.5, 0.9, 0.999])
+def test_top_p_is_that_of_transformers_to_the_last_bit(top_p: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    peaked = 6 * torch.randn(40, 1000, generator=generator)
+    flat = 0.01 * torch.randn(40, 1000, generator=generator)
+    tied = torch.randint(0, 4, (60, 1000), generator=generator).float()  # many equal scores on both sides of the limit
+    certain = torch.full((2, 1000), -1e9)
+    certain[:, 7] = 0.0
+    for scores in (peaked, flat, tied, certain, torch.zeros(2, 1000), torch.zeros(1, 1), torch.randn(3, 2)):
+        assert torch.equal(cut_top_p(scores, top_p), TopPLogitsWarper(top_p)(None, scores))
 
 
 @pytest.mark.parametrize("strategy", CHAINS, ids=Strategy.to_text)
@@ -188,7 +223,11 @@ def test_a_mixed_batch_is_its_rows_alone() -> None:
     rng = random.Random(3)
     sampled = tuple(kind for kind in Kind if kind is not Kind.BEAM)
     rows = [
-        (random_strategy(rng, sampled), [rng.randrange(VOCABULARY) for _ in range(rng.randint(1, 20))], rng.choice((0, 4)))
+        (
+            random_strategy(rng, sampled),
+            [rng.randrange(VOCABULARY) for _ in range(rng.randint(1, 20))],
+            rng.choice((0, 4)),
+        )
         for _ in range(60)
     ]
     rows += rows[:20]  # several of a strategy, with other texts and dice

@@ -133,7 +133,10 @@ def test_rows_that_join_later_are_as_alone(model: GPT2LMHeadModel, engine: Engin
 
 
 def test_events_tell_the_text(engine: Engine) -> None:
-    rows = [Row(PROMPTS[0], DICE, seed=4, max_new_tokens=5, top=4, include=(50,)), Row(PROMPTS[1], BEAM, max_new_tokens=6)]
+    rows = [
+        Row(PROMPTS[0], DICE, seed=4, max_new_tokens=5, top=4, include=(50,)),
+        Row(PROMPTS[1], BEAM, max_new_tokens=6),
+    ]
     events = read(engine.submit(rows))
     steps = [event for event in events if isinstance(event, Step)]
     beams = [event for event in events if isinstance(event, BeamStep)]
@@ -254,7 +257,9 @@ def test_cancelled_rows_leave_the_batch_at_the_next_step(engine: Engine, model: 
     rows_in_step: list[int] = []
     kept = Row(PROMPTS[1], BEAM, max_new_tokens=9)
     with gated(engine, before_step=lambda: rows_in_step.append(engine._forward.cache.rows)) as gate:
-        first = engine.submit([Row(PROMPTS[0], BEAM, max_new_tokens=30), kept, Row(PROMPTS[2], DICE, max_new_tokens=30)])
+        first = engine.submit(
+            [Row(PROMPTS[0], BEAM, max_new_tokens=30), kept, Row(PROMPTS[2], DICE, max_new_tokens=30)]
+        )
         gate.wait_held()
         second = engine.submit([kept])
         first.cancel()
@@ -334,7 +339,9 @@ def test_a_failing_step_fails_also_the_rows_that_were_about_to_join(engine: Engi
     assert len(run_alone(engine, row)) == 30
 
 
-def test_rows_in_line_of_a_stream_that_failed_are_not_run(model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_in_line_of_a_stream_that_failed_are_not_run(
+    model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Engine(model, cache_bytes=cache_bytes_for(model, rows=1))
     row = Row(PROMPTS[0], GREEDY, max_new_tokens=30)
     try:

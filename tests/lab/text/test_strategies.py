@@ -119,7 +119,20 @@ def test_several_strategies_in_one_text() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "(", "greedy(", "top_p)", "GREEDY", "top_p(top_p=0.9", "a" * 10_000, "top_p(" * 1000, "\0", "\ud800", "=,=", "_"],
+    [
+        "",
+        "(",
+        "greedy(",
+        "top_p)",
+        "GREEDY",
+        "top_p(top_p=0.9",
+        "a" * 10_000,
+        "top_p(" * 1000,
+        "\0",
+        "\ud800",
+        "=,=",
+        "_",
+    ],
 )
 def test_unknown_text_is_none_with_a_note(text: str) -> None:
     strategy, notes = Strategy.from_text(text)
@@ -130,7 +143,13 @@ def test_unknown_text_is_none_with_a_note(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["top_p(top_p=nan)", "top_p(top_p=)", "top_p(=,=,==)", "top_p(kind=\ud800)", "top_p(top_p=1e999,temperature=-1e999)"],
+    [
+        "top_p(top_p=nan)",
+        "top_p(top_p=)",
+        "top_p(=,=,==)",
+        "top_p(kind=\ud800)",
+        "top_p(top_p=1e999,temperature=-1e999)",
+    ],
 )
 def test_hostile_numbers_give_a_valid_strategy(text: str) -> None:
     strategy, _ = Strategy.from_text(text)
