@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -38,12 +39,11 @@ STRATEGIES = (
 
 def load() -> tuple[GPT2LMHeadModel, str]:
     """Return the built-in model, or a random one of the same shape, and which of the two it is."""
+    which = "assets/prose-gpt2"
     if (ASSETS / "config.json").exists() and any(ASSETS.glob("*.safetensors")):
-        model, which = (
-            GPT2LMHeadModel.from_pretrained(ASSETS, dtype=torch.float32, local_files_only=True),
-            "assets/prose-gpt2",
-        )
+        model = GPT2LMHeadModel.from_pretrained(ASSETS, dtype=torch.float32, local_files_only=True)
     else:
+        which = "random weights in the shape of assets/prose-gpt2"
         torch.manual_seed(0)
         config = GPT2Config(
             vocab_size=8192,
@@ -55,7 +55,7 @@ def load() -> tuple[GPT2LMHeadModel, str]:
             bos_token_id=0,
             eos_token_id=0,
         )
-        model, which = GPT2LMHeadModel(config), "random weights in the shape of assets/prose-gpt2"
+        model = GPT2LMHeadModel(config)
     # Every text has all its tokens, so that both sides do the same work.
     model.config.eos_token_id = model.generation_config.eos_token_id = None
     return model.eval(), which
@@ -114,29 +114,20 @@ def products(model: GPT2LMHeadModel, steps: int = NEW_TOKENS) -> None:
 
 def crowd(engine: Engine, visitors: int) -> list[float]:
     """Let visitors press at the same moment and return the seconds until each was served. Raises if one fails."""
-    served: list[float] = []
-    failures: list[BaseException] = []
     start = threading.Barrier(visitors)
 
-    def visit(visitor: int) -> None:
-        try:
-            rows = rows_of(visitor, engine.vocabulary_size)
-            start.wait()
-            before = time.perf_counter()
-            texts = decode(engine, rows)
-            served.append(time.perf_counter() - before)
-            assert all(len(text) == NEW_TOKENS for text in texts)
-        except BaseException as error:
-            failures.append(error)
+    def visit(visitor: int) -> float:
+        rows = rows_of(visitor, engine.vocabulary_size)
+        start.wait()
+        before = time.perf_counter()
+        texts = decode(engine, rows)
+        took = time.perf_counter() - before
+        if any(len(text) != NEW_TOKENS for text in texts):
+            raise RuntimeError(f"visitor {visitor} got an incomplete text")
+        return took
 
-    threads = [threading.Thread(target=visit, args=(visitor,)) for visitor in range(visitors)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return sorted(served)
+    with ThreadPoolExecutor(visitors) as pool:
+        return sorted(pool.map(visit, range(visitors)))
 
 
 def seconds(action: Callable[[], object]) -> float:

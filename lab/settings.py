@@ -101,7 +101,7 @@ def number_text(value: float) -> str:
 def _shortened(value: Any, length: int = 40) -> str:
     try:
         text = str(value)
-    except Exception:  # an integer of thousands of digits, a list too deep: what cannot be shown is named
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list too deep
         text = f"this {type(value).__name__}"
     text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= length else text[:length] + "…"

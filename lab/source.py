@@ -18,16 +18,20 @@ def source_of(module: str, name: str) -> str:
     """Return the source of ``name`` (``function``, ``Class`` or ``Class.method``) in a module of this project.
 
     Raises:
-        LookupError: if there is no such name in the module.
+        LookupError: if there is no such module, or no such name in it.
     """
-    text = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    try:
+        text = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    except OSError:
+        raise LookupError(f"no module {module}") from None
     node: ast.AST = ast.parse(text)
     for part in name.split("."):
         found = [child for child in ast.iter_child_nodes(node) if getattr(child, "name", None) == part]
         if not found:
             raise LookupError(f"no {name} in {module}")
         node = found[0]
-    lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    lines = text.split("\n")[first - 1 : node.end_lineno]
     indent = len(lines[0]) - len(lines[0].lstrip())
     return "\n".join(line[indent:] for line in lines) + "\n"
 

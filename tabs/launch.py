@@ -80,7 +80,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=None, help="port (default: the first free one from 7860 on)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's tunnel")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each model; 1 is fastest on shared cores")
+    parser.add_argument(
+        "--threads", type=int, default=1, choices=range(1, 65), metavar="N",
+        help="threads of each model; 1 is fastest on shared cores",
+    )  # fmt: skip
     parser.add_argument(
         "--model", default=None, help=f"a folder with a GPT-2, or its name on the Hub, such as {GPT2}; it is then the default"
     )
@@ -92,7 +95,10 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
     options = arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    services = Services(Models(options.model, options.threads))
+    try:
+        services = Services(Models(options.model, options.threads))
+    except ValueError as error:
+        raise SystemExit(f"app.py: {error}") from None
     app = build(services, [tab for tab in TABS if slugs is None or tab.slug in slugs])
     app.launch(
         server_name=options.host,
@@ -119,9 +125,8 @@ def warm(services: Services) -> None:
         log.warning("%s", error)
         return
     log.info("%s is ready", model.title)
-    from tabs.decoding.examples import warm_examples
-
-    warm_examples(model)
+    for warm_up in services.warm_ups:
+        warm_up()
 
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -17,9 +17,15 @@ PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
 @dataclass(frozen=True)
 class Services:
-    """What tabs share: the models, each with its one owner."""
+    """What tabs share.
+
+    Attributes:
+        models: each with its one owner.
+        warm_ups: what tabs want done behind the page once it is up, in order; a tab adds its own while it is built.
+    """
 
     models: Models
+    warm_ups: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

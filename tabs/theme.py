@@ -21,6 +21,10 @@ def theme() -> gr.themes.Base:
     ).set(
         body_background_fill="#faf9f6",
         body_background_fill_dark="#14171c",
+        # As in style.css, and dark enough to be read: Gradio's own greys and oranges have a contrast of 2 to 3.
+        body_text_color_subdued="var(--sd-quiet)",
+        body_text_color_subdued_dark="var(--sd-quiet)",
+        color_accent="var(--sd-changed)",
         block_background_fill="#ffffff",
         block_background_fill_dark="#1b1f26",
         button_primary_background_fill="#b4530d",

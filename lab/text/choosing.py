@@ -31,7 +31,7 @@ class Dice:
 class Choice:
     """What choosing a row's next token needs: its strategy, the text so far, its dice, and what to report.
 
-    ``key`` is equal for equal strategies; rows are grouped by it. ``forced`` is taken whatever the strategy would choose.
+    ``key`` is equal for equal strategies; rows are grouped by it. ``forced`` is taken whatever the strategy says.
     """
 
     strategy: Strategy
@@ -111,7 +111,8 @@ def cut_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     limit = torch.full((len(scores), 1), 1 - top_p)
     cut = torch.searchsorted(cumulative, limit, right=True).clamp_max(scores.size(-1) - 1)  # (rows, 1), tokens to cut
     lowest = ascending.gather(-1, cut)
-    kept = torch.where(scores < lowest, -torch.inf, scores)
+    below = torch.from_numpy(scores.numpy() < lowest.numpy())
+    kept = scores.masked_fill(below, -torch.inf)
     # Of equal scores on both sides of the limit, which ones go is a secret of the sort of token numbers.
     tied = (cut > 0) & (ascending.gather(-1, (cut - 1).clamp_min(0)) == lowest)
     for row in tied[:, 0].nonzero()[:, 0].tolist():
@@ -120,7 +121,7 @@ def cut_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def _padded(texts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Return the texts as one tensor, the short ones filled up with a token of their own, which no penalty counts twice."""
+    """Return the texts as one tensor, the short ones filled up with a token of theirs: no penalty counts it twice."""
     longest = max(map(len, texts))
     return torch.tensor([[*text, *[text[0]] * (longest - len(text))] for text in texts])
 

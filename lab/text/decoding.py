@@ -15,6 +15,7 @@ from pydantic import Field
 from lab.settings import Settings
 from lab.text.rows import BeamStep, Distribution, Finished, Reason, Row, Step, Token
 from lab.text.strategies import Kind, Strategy, strategies_from_text
+from lab.text.vocabulary import MAX_PROMPT_CHARACTERS, readable
 
 if TYPE_CHECKING:
     from lab.text.measures import Measures
@@ -39,7 +40,7 @@ class DecodingSettings(Settings):
     """All that a visitor of the Decoding tab can set."""
 
     view: View = View.COMPARE
-    prompt: str = Field(DEFAULT_PROMPT, max_length=20_000)
+    prompt: str = Field(DEFAULT_PROMPT, max_length=MAX_PROMPT_CHARACTERS)
     model: str = Field("", max_length=100)  # empty for the app's default
     seed: int = Field(7, ge=0, le=2**31 - 1)
     max_new_tokens: int = Field(60, ge=1, le=200)
@@ -48,7 +49,7 @@ class DecodingSettings(Settings):
     column: int = Field(1, ge=1, le=MAX_COLUMNS)
     step: int = Field(0, ge=0, le=200)
     # The tokens picked by hand, as ids separated by dots.
-    picks: str = Field("", max_length=2000, pattern=r"^(\d{1,7}(\.\d{1,7})*)?$")
+    picks: str = Field("", max_length=8000, pattern=r"^(\d{1,7}(\.\d{1,7})*)?$")
     # Many samples: n per value of one number, over a range of it.
     samples: int = Field(8, ge=2, le=32)
     vary: Kind = Kind.TEMPERATURE
@@ -88,6 +89,15 @@ class DecodingSettings(Settings):
             strategies = tuple(changed)
         columns = ";".join(strategy.to_text() for strategy in strategies[:MAX_COLUMNS]) or cls.default("columns")
         return settings.model_copy(update={"columns": columns}), notes + more
+
+
+    @classmethod
+    def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
+        """Mend a prompt that is too long or has halves of characters: the default would be somebody else's text."""
+        if name == "prompt" and isinstance(raw, str):
+            prompt, notes = readable(raw)
+            return prompt, " ".join(notes) or None
+        return super()._clean(name, raw)
 
 
 @dataclass(frozen=True)
@@ -248,8 +258,8 @@ def inspect(
     stream = model.engine.submit([Row(ids, strategy, max_new_tokens=1, top=top, include=include)])
     token = next(event.token for event in stream if isinstance(event, Step))
     table = token.distribution
-    if chosen is None and strategy.samples:
-        # The row drew a token of its own, which nobody asked for and which may lie beyond the top.
+    if chosen is None:
+        # The row chose a token of its own, which nobody asked for and which may lie beyond the top.
         table = replace(table, candidates=table.candidates[:top])
     labels = tuple(model.vocabulary.label(candidate.id) for candidate in table.candidates)
     return Inspection(strategy, model.vocabulary.text(ids), chosen, table, token.entropy, labels)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CACHE_BYTES = 1_500_000_000  # keys and values of all rows together
 PREFILL_TOKENS = 2048  # prompts read in one step; more would make those who are already reading wait
+PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the longest
 MAX_WAITING_ROWS = 4096
 
 
@@ -42,7 +43,8 @@ class Stream:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = tuple(rows)
         self.cancelled = False
-        self._events: queue.SimpleQueue[Event | EngineError | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[list[Event] | EngineError | None] = queue.SimpleQueue()
+        self._pending: list[Event] = []  # of the step under way; the owner thread's alone
         self._left = len(self.rows)
         self._over = not self.rows
 
@@ -58,16 +60,16 @@ class Stream:
         events: list[Event] = []
         while not self._over:
             try:
-                event = self._events.get(block=not events, timeout=timeout)
+                arrived = self._events.get(block=not events, timeout=timeout)
             except queue.Empty:
                 return events
-            if isinstance(event, EngineError):
+            if isinstance(arrived, EngineError):
                 self._over = True
-                raise event
-            if event is None:
+                raise arrived
+            if arrived is None:
                 self._over = True
             else:
-                events.append(event)
+                events += arrived
         return events or None
 
     def cancel(self) -> None:
@@ -83,12 +85,13 @@ class Stream:
         finally:
             self.cancel()
 
-    def _put(self, event: Event) -> None:
-        self._events.put(event)
-        if isinstance(event, Finished):
-            self._left -= 1
-            if not self._left:
-                self._events.put(None)
+    def _hand_out(self) -> None:
+        """Give the reader all events of a step at once: to wake it for each would hold up the owner thread."""
+        self._events.put(self._pending)
+        self._left -= sum(isinstance(event, Finished) for event in self._pending)
+        if not self._left:
+            self._events.put(None)
+        self._pending = []
 
     def _fail(self, error: EngineError) -> None:
         self.cancelled = True  # its rows that still wait have no reader any more
@@ -172,7 +175,7 @@ class Engine:
             raise ValueError(f"max_new_tokens is {row.max_new_tokens}, not at least 1")
         if len(row.prompt) + row.max_new_tokens > self.context:
             raise ValueError(
-                f"{len(row.prompt)} tokens of prompt and {row.max_new_tokens} new ones exceed the context of {self.context}"
+                f"{len(row.prompt)} tokens of prompt and {row.max_new_tokens} new ones exceed {self.context} of context"
             )
         if not all(0 <= token < self.vocabulary_size for token in row.prompt):
             raise ValueError("a token of the prompt is not in the vocabulary")
@@ -235,8 +238,7 @@ class Engine:
             time_needed = max(time_needed, _final_length(entry.row))
             prompts.add(entry.row.prompt)
             first = not admitted
-            # Prompts are padded to the longest, and padding costs as much as text.
-            if not first and len(prompts) * max(map(len, prompts)) > PREFILL_TOKENS:
+            if not first and sum(map(len, prompts)) > PREFILL_TOKENS:
                 break
             if (self._running or not first) and self._forward.cache.bytes_for(rows, time_needed) > self._cache_bytes:
                 break
@@ -285,6 +287,8 @@ class Engine:
                 kept_rows.append(entry)
                 kept_tokens += tokens
                 kept_slots += [slots[place] + parent for parent in parents]
+        for stream in {entry.stream for entry in self._running}:
+            stream._hand_out()
         self._running = kept_rows
         if kept_rows:
             self._forward.cache.keep(kept_slots)
@@ -293,22 +297,28 @@ class Engine:
         return kept_tokens
 
     def _read_prompts(self, admitted: list[_Running]) -> torch.Tensor:
-        """Prefill the admitted rows, rows of one prompt together, and append them to those under way."""
+        """Prefill the admitted rows, rows of one prompt together, and append them to those under way.
+
+        Prompts of similar length go together: padding costs as much as text, and neighbours in the cache attend
+        together.
+        """
         by_prompt: dict[tuple[int, ...], list[_Running]] = {}
         for entry in admitted:
             by_prompt.setdefault(entry.row.prompt, []).append(entry)
         now = time.perf_counter()
-        for entries in by_prompt.values():
-            for entry in entries:
+        prompts = sorted(by_prompt, key=len)
+        for prompt in prompts:
+            for entry in by_prompt[prompt]:
                 entry.started = now
                 self._running.append(entry)
-        copies = [sum(entry.row.width for entry in entries) for entries in by_prompt.values()]
-        return self._forward.prefill(list(by_prompt), copies)
+        copies = [sum(entry.row.width for entry in by_prompt[prompt]) for prompt in prompts]
+        blocks = [slice(first, first + PREFILL_BLOCK) for first in range(0, len(prompts), PREFILL_BLOCK)]
+        return torch.cat([self._forward.prefill(prompts[block], copies[block]) for block in blocks])
 
     def _advance_sample(self, entry: _Running, token: Token) -> tuple[list[int], list[int]]:
         entry.tokens.append(token)
         entry.choice.ids.append(token.id)
-        entry.stream._put(Step(entry.index, token))
+        entry.stream._pending.append(Step(entry.index, token))
         if token.id == self._end_of_text or len(entry.tokens) == entry.row.max_new_tokens:
             self._finish(entry, entry.tokens)
             return [], []
@@ -316,7 +326,7 @@ class Engine:
 
     def _advance_beams(self, entry: _Running, logits: torch.Tensor) -> tuple[list[int], list[int]]:
         parents, tokens, candidates = entry.beam.advance(logits)
-        entry.stream._put(BeamStep(entry.index, entry.beam.best, candidates))
+        entry.stream._pending.append(BeamStep(entry.index, entry.beam.best, candidates))
         if entry.beam.done:
             self._finish(entry, entry.beam.best)
             return [], []
@@ -326,7 +336,7 @@ class Engine:
         ended = tokens[-1].id == self._end_of_text
         seconds = time.perf_counter() - entry.started
         reason = Reason.END_OF_TEXT if ended else Reason.LENGTH
-        entry.stream._put(Finished(entry.index, tuple(tokens), reason, seconds))
+        entry.stream._pending.append(Finished(entry.index, tuple(tokens), reason, seconds))
 
     def _drop_cancelled(self, next_tokens: list[int]) -> None:
         """Take rows whose stream was cancelled out of the batch, and their tokens out of ``next_tokens``."""

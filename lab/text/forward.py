@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TIME_STEP = 64  # the buffers grow by so many positions
 SLOT_STEP = 8  # and so many slots at a time
+BLOCK = 24  # slots that attend together; each block looks as far back as its longest, not as everyone's longest
 
 
 class RaggedCache:
@@ -70,7 +71,7 @@ class RaggedCache:
 
     @torch.inference_mode()
     def keep(self, slots: Sequence[int]) -> None:
-        """Keep these slots, in this order, as the first ones; the rest are free. Beam search repeats and drops slots."""
+        """Keep these slots, in this order, as the first ones; the rest are free. Beam search repeats and drops."""
         if list(slots) == list(range(self.rows)):
             return
         moved = [(new, old) for new, old in enumerate(slots) if new != old]
@@ -144,22 +145,31 @@ class CachedGPT2:
             Logits in fp32, shape (rows, vocabulary).
         """
         rows, positions = self.cache.rows, self.cache.lengths
-        time = int(positions.max()) + 1
-        self.cache.reserve(rows, time)
+        self.cache.reserve(rows, int(positions.max()) + 1)
         slots = torch.arange(rows)
-        visible = (torch.arange(time) <= positions[:, None])[:, None, None, :]  # (rows, 1, 1, time)
+        blocks = [self._block(first, positions[first : first + BLOCK]) for first in range(0, rows, BLOCK)]
         hidden = (self.transformer.wte(tokens) + self.transformer.wpe(positions))[:, None]  # (rows, 1, width)
         for layer, block in enumerate(self.transformer.h):
             query, key, value = self._query_key_value(block, hidden)  # each (rows, heads, 1, head width)
             keys, values = self.cache.keys[layer], self.cache.values[layer]
             keys[slots, :, positions] = key[:, :, 0]
             values[slots, :, positions] = value[:, :, 0]
-            attended = functional.scaled_dot_product_attention(
-                query, keys[:rows, :, :time], values[:rows, :, :time], attn_mask=visible, scale=self._scale
-            )
-            hidden = self._rest_of_block(block, hidden, attended)
+            attended = [
+                functional.scaled_dot_product_attention(
+                    query[part], keys[part, :, :back], values[part, :, :back], attn_mask=visible, scale=self._scale
+                )
+                for part, back, visible in blocks
+            ]
+            hidden = self._rest_of_block(block, hidden, torch.cat(attended))
         self.cache.lengths = positions + 1
         return self._logits(hidden[:, 0])
+
+    @staticmethod
+    def _block(first: int, positions: torch.Tensor) -> tuple[slice, int, torch.Tensor]:
+        """Return a block's slots, the number of positions it looks at, and which of them each slot may see."""
+        time = int(positions.max()) + 1
+        visible = torch.arange(time) <= positions[:, None]
+        return slice(first, first + len(positions)), time, visible[:, None, None, :]  # (slots, 1, 1, time)
 
     def _query_key_value(self, block: torch.nn.Module, hidden: torch.Tensor) -> list[torch.Tensor]:
         packed = block.attn.c_attn(block.ln_1(hidden))  # (rows, time, 3 * width)

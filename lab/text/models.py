@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,21 +53,27 @@ class Models:
     Args:
         extra: a folder or a Hub name beside the two standard ones, from the command line; it is then the default.
         threads: intra-op threads of each engine.
+
+    Raises:
+        ValueError: if ``extra`` is no folder and cannot be a name on the Hub.
     """
 
     def __init__(self, extra: str | None = None, threads: int = 1) -> None:
+        if extra is not None and not os.path.isdir(extra) and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", extra):
+            raise ValueError(f"{extra} is neither a folder nor the name of a model on the Hub")
         self._threads = threads
         self._titles = {BUILT_IN: "Built-in: small GPT-2, English prose", GPT2: "GPT-2 124M, from the Hub"}
         self.default = BUILT_IN
         self._extra = extra
-        if extra is not None and extra not in self._titles:
+        if extra is not None and (os.path.isdir(extra) or extra not in self._titles):
             # Visitors see a folder's name only, and links carry no path of the machine.
-            self.default = Path(extra).name if os.path.isdir(extra) else extra
+            self.default = Path(extra).resolve().name if os.path.isdir(extra) else extra
             self._titles[self.default] = f"{self.default}, from the command line"
         elif extra is not None:
             self.default = extra
         self._loaded: dict[str, LanguageModel] = {}
         self._locks = {name: threading.Lock() for name in self._titles}
+        self._failures: dict[str, ModelUnavailable] = {}  # the last one of each model
 
     @property
     def choices(self) -> dict[str, str]:
@@ -90,10 +97,17 @@ class Models:
             raise ModelUnavailable(f"There is no model named {name[:60]!r}. Choose one of: {', '.join(self._titles)}.")
         if name in self._loaded:
             return self._loaded[name]
+        failure = self._failures.get(name)
         progress("Waiting for the model …")
         with self._locks[name]:
             if name not in self._loaded:
-                self._loaded[name] = self._load(name, progress)
+                if self._failures.get(name) is not failure:
+                    raise self._failures[name]  # it failed while this caller waited: thirty must not try in turn
+                try:
+                    self._loaded[name] = self._load(name, progress)
+                except ModelUnavailable as error:
+                    self._failures[name] = error
+                    raise
         return self._loaded[name]
 
     def close(self) -> None:
@@ -103,10 +117,10 @@ class Models:
         self._loaded.clear()
 
     def _load(self, name: str, progress: Progress) -> LanguageModel:
-        if name == BUILT_IN:
+        if name == self.default and self._extra is not None and os.path.isdir(self._extra):
+            folder = Path(self._extra)  # first, since it may have the built-in one's name
+        elif name == BUILT_IN:
             folder = ASSETS / BUILT_IN
-        elif name == self.default and self._extra is not None and os.path.isdir(self._extra):
-            folder = Path(self._extra)
         else:
             folder = download(name, progress)
         progress(f"Loading {self._titles[name]} …")
@@ -129,13 +143,19 @@ def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> Langua
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if config.model_type != "gpt2":
             raise ModelUnavailable(f"{name} is a {config.model_type} model; this app runs models built like GPT-2.")
-        model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        model, report = GPT2LMHeadModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+        if report["missing_keys"]:  # transformers would fill them with chance
+            raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True, trust_remote_code=False)
         vocabulary = Vocabulary(tokenizer)
         if len(vocabulary) > config.vocab_size:
             raise ValueError(f"the tokenizer has {len(vocabulary)} tokens, the model {config.vocab_size}")
         engine = Engine(model, threads=threads)
-    except (OSError, ValueError, KeyError) as error:
+    except ModelUnavailable:
+        raise
+    except Exception as error:  # config, weights and tokenizer are read by three libraries, each with errors of its own
         log.warning("loading %s failed: %s", name, error)
         raise ModelUnavailable(f"{title} could not be loaded: its files are missing or not those of a GPT-2.") from error
     return LanguageModel(
@@ -156,9 +176,8 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
     Raises:
         ModelUnavailable: if it is in neither.
     """
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*.json", "vocab.json", "merges.txt"]
     # The repository of GPT-2 also holds weights converted for phones; none of those folders is needed.
@@ -166,7 +185,8 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
     arguments = {"repo_id": name, "allow_patterns": wanted, "ignore_patterns": unwanted}
     try:
         folder = Path(snapshot_download(**arguments, local_files_only=True))
-        if any(folder.glob("*.safetensors")):
+        # Another program may have loaded the weights without the tokenizer, or have been interrupted.
+        if any(folder.glob("*.safetensors")) and any((folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
             return folder
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass
@@ -175,7 +195,7 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
         return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=_reporting_bar(progress)))
     except RepositoryNotFoundError as error:
         raise ModelUnavailable(f"The Hub has no model named {name}.") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError, ValueError) as error:
+    except Exception as error:  # the Hub's client raises errors of several libraries; here they all mean the same
         log.info("downloading %s failed: %s", name, error)
         raise ModelUnavailable(
             f"{name} is not on this machine, and the Hub cannot be reached from here. The built-in model goes on working."

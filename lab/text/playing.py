@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.text.decoding import Inspection, inspect
+from lab.text.errors import PromptError
 from lab.text.rows import Finished, Row, Token
 from lab.text.strategies import Kind, Strategy
 
@@ -46,12 +47,11 @@ def play(model: LanguageModel, prompt: Sequence[int], picked: Sequence[int]) -> 
     """Return the state of the game after the picked tokens.
 
     Raises:
-        ValueError: if a picked token does not exist.
+        PromptError: if a picked token does not exist.
         EngineError: if the engine cannot serve.
     """
     prompt = tuple(prompt)
-    if not all(0 <= token < len(model.vocabulary) for token in picked):
-        raise ValueError("one of the picked tokens does not exist in this model's vocabulary")
+    _check(model, picked)
     picked = tuple(picked)[: model.context - 2]
     prompt = prompt[-(model.context - 1 - len(picked)) :]
     scored = score(model, prompt, picked)
@@ -62,6 +62,14 @@ def play(model: LanguageModel, prompt: Sequence[int], picked: Sequence[int]) -> 
     )
     upcoming = inspect(model, (*prompt, *picked), Strategy(kind=Kind.TEMPERATURE), top=CHOICES)
     return Game(prompt, model.vocabulary.text(prompt), picks, upcoming)
+
+
+def _check(model: LanguageModel, picked: Sequence[int]) -> None:
+    if not all(0 <= token < len(model.vocabulary) for token in picked):
+        raise PromptError(
+            "One of the picked tokens does not exist in this model: they were picked with another one. "
+            "Start again from the prompt."
+        )
 
 
 def score(model: LanguageModel, prompt: Sequence[int], text: Sequence[int]) -> tuple[Token, ...]:
@@ -82,8 +90,10 @@ def continue_from(
     """Let a strategy go on from the picked tokens and return the token ids that it adds.
 
     Raises:
+        PromptError: if a picked token does not exist.
         EngineError: if the engine cannot serve.
     """
+    _check(model, picked)
     ids = (*prompt, *picked)[-(model.context - length) :]
     for event in model.engine.submit([Row(tuple(ids), strategy, seed, length)]):
         if isinstance(event, Finished):

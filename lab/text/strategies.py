@@ -53,7 +53,7 @@ EXPLANATIONS = {
     Kind.TOP_K: "Keep the k most probable tokens, then draw from them.",
     Kind.TOP_P: "Keep the fewest tokens whose probabilities add up to p, then draw from them.",
     Kind.MIN_P: "Keep tokens at least min_p times as probable as the most probable one, then draw.",
-    Kind.TYPICAL: "Keep tokens whose surprise is closest to the expected surprise, up to a mass of typical_p, then draw.",
+    Kind.TYPICAL: "Keep tokens whose surprise is closest to the expected one, up to a mass of typical_p, then draw.",
     Kind.BEAM: "Follow several continuations at once and keep those with the highest total log-probability. No dice.",
 }
 

@@ -71,11 +71,12 @@ def grow(model: LanguageModel, settings: DecodingSettings) -> Tree:
         elif isinstance(event, BeamStep):
             step += 1
             following = dict(enumerate(beams))
-            for candidate in event.candidates:
+            for place_in_order, candidate in enumerate(event.candidates):
                 parent = beams[candidate.parent]
                 label = model.vocabulary.label(candidate.token.id)
                 probability = math.exp(candidate.token.log_probability)
-                kept = candidate.beam is not None or candidate.ended
+                # Texts that end are taken from the best num_beams candidates only; the others were a reserve.
+                kept = candidate.beam is not None or (candidate.ended and place_in_order < settings.num_beams)
                 nodes.append(Node(step, parent, candidate.token.id, label, probability, candidate.score, kept))
                 place = len(nodes) - 1
                 paths[place] = (*paths[parent], candidate.token.id)

@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 MAX_PROMPT_CHARACTERS = 20_000
 
 
-def clean_prompt(text: object) -> tuple[str, list[str]]:
+def readable(text: str) -> tuple[str, list[str]]:
     """Return text that a tokenizer can take, and notes on what was changed.
 
     Control characters, NUL and lone surrogates are taken out, line ends become ``\\n``, and of a very long text the end
     is kept, since that is what the model would see of it.
-
-    Raises:
-        PromptError: if nothing but white space is left.
     """
-    if not isinstance(text, str):
-        raise PromptError("The prompt is not a text. Please write a few words to begin with.")
     notes = []
     if len(text) > MAX_PROMPT_CHARACTERS:
         notes.append(f"The prompt has {len(text):,} characters; its last {MAX_PROMPT_CHARACTERS:,} are read.")
@@ -39,6 +34,18 @@ def clean_prompt(text: object) -> tuple[str, list[str]]:
     kept = "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
     if len(kept) < len(lines):
         notes.append("Characters that are no text (control characters, halves of characters) were taken out.")
+    return kept, notes
+
+
+def clean_prompt(text: object) -> tuple[str, list[str]]:
+    """Return a prompt made :func:`readable`, without spaces at its end, and notes on what was changed.
+
+    Raises:
+        PromptError: if nothing but white space is left.
+    """
+    if not isinstance(text, str):
+        raise PromptError("The prompt is not a text. Please write a few words to begin with.")
+    kept, notes = readable(text)
     if not kept.strip():
         raise PromptError("The prompt is empty. Please write a few words for the model to continue.")
     # A space at the end would be a token of its own, after which the model has never seen a word begin.
@@ -84,36 +91,44 @@ class Vocabulary:
         """
         cleaned, notes = clean_prompt(text)
         ids = self.encode(cleaned)
-        if len(ids) > room:
-            notes.append(
-                f"The prompt has {len(ids):,} tokens, but there is room for {room:,}: only its end is read, from "
-                f"“{self.text(ids[-room : -room + 6]).strip()} …” on."
-            )
-            ids = ids[-room:]
-        return ids, notes
+        if len(ids) <= room:
+            return ids, notes
+        end = ids[-room:]
+        notes.append(
+            f"The prompt has {len(ids):,} tokens, but there is room for {room:,}: only its end is read, from "
+            f"“{self.text(end[:6]).strip()} …” on."
+        )
+        return end, notes
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the text of tokens; bytes that are no UTF-8 become �, special tokens vanish."""
-        return b"".join(self._bytes[token] for token in ids).decode("utf-8", "replace")
+        return b"".join(self._bytes_of(token) for token in ids).decode("utf-8", "replace")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the text that each token adds; joined they are :meth:`text` of all."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pieces = [decoder.decode(self._bytes[token]) for token in ids]
+        pieces = [decoder.decode(self._bytes_of(token)) for token in ids]
         if pieces:
             pieces[-1] += decoder.decode(b"", final=True)
         return pieces
 
     def label(self, token: int) -> str:
-        """Return a token as a table shows it: spaces and line ends visible, single bytes in hexadecimal."""
+        """Return a token as a table shows it: spaces and line ends visible, what cannot be seen in hexadecimal."""
         if token in self._special:
             return "⟨end of text⟩"
-        raw = self._bytes[token]
+        raw = self._bytes_of(token)
+        if not raw:
+            return "⟨unused⟩"
         try:
-            text = raw.decode("utf-8")
+            text = raw.decode("utf-8").replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
         except UnicodeDecodeError:
-            return "⟨" + raw.hex(" ") + "⟩"
-        return text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+            text = "\0"
+        # Parts of characters, control characters, odd spaces and marks that turn the direction of writing.
+        return text if text.isprintable() else "⟨" + raw.hex(" ") + "⟩"
+
+    def _bytes_of(self, token: int) -> bytes:
+        # A model may have more rows than its tokenizer has tokens, to make a round number; chance can draw one of them.
+        return self._bytes[token] if token < len(self._bytes) else b""
 
 
 def _byte_characters() -> dict[int, str]:

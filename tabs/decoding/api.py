@@ -8,12 +8,20 @@ from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from pydantic import Field
 
+from lab.settings import Settings
 from lab.text.decoding import DEFAULT_COLUMNS, DEFAULT_PROMPT, DecodingSettings, compare, inspect
 from lab.text.errors import VisitorError
 from lab.text.models import LanguageModel
 from lab.text.strategies import Kind, Strategy
 from tabs.page import Services
+
+
+class NextToken(Settings):
+    """What ``next_token`` takes beside the page's own settings."""
+
+    top: int = Field(20, ge=1, le=200)
 
 
 def add_api(services: Services) -> None:
@@ -97,13 +105,13 @@ def _next_token(
 ) -> dict[str, Any]:
     read, more = Strategy.from_text(strategy if isinstance(strategy, str) else "")
     read = read or Strategy(kind=Kind.TOP_P)
-    count = min(max(top, 1), 200) if isinstance(top, int) else 20
+    wanted, about_top = NextToken.lenient({"top": top})
     ids, even_more = model.vocabulary.encode_prompt(settings.prompt, model.context - 1)
-    found = inspect(model, ids, read, top=count)
+    found = inspect(model, ids, read, top=wanted.top)
     return {
         "model": model.name,
         "strategy": read.to_text(),
-        "notes": [*notes, *more, *even_more],
+        "notes": [*notes, *more, *about_top, *even_more],
         "entropy": found.entropy,
         "kept_tokens": found.distribution.kept_tokens,
         "kept_mass": found.distribution.kept_mass,

@@ -42,7 +42,7 @@ element.addEventListener('keydown', event => {
 
 
 class ComparePanel:
-    """The board of columns and the panel that looks into a step."""
+    """The buttons, then (after the strategies' controls) the board of columns and the panel that looks into a step."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -50,6 +50,9 @@ class ComparePanel:
             self.run_button = gr.Button("Generate", variant="primary", min_width=130, scale=0)
             self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
+
+    def add_results(self) -> None:
+        """Add the board and what stands below it."""
         gr.HTML(render.LEGEND)
         self.board = gr.HTML(render.empty_board(), js_on_load=BOARD_JS, elem_id="sd-decoding-board")
         self.result = gr.State(None)

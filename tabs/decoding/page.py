@@ -16,7 +16,7 @@ from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
 from tabs.decoding.controls import Controls, add_slot, slider, slot_updates
-from tabs.decoding.examples import example_settings
+from tabs.decoding.examples import example_settings, warm_examples
 from tabs.decoding.sampler import SamplerPanel
 from tabs.decoding.samples import SamplesPanel
 from tabs.loading import wait_for_model
@@ -87,8 +87,9 @@ class _DecodingPage:
         simple["view"] = view
         with gr.Tabs(elem_id="sd-decoding-tools") as self._tools:
             with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
-                slots = self._slots()
                 self._compare = ComparePanel(services)
+                slots = self._slots()
+                self._compare.add_results()
             with gr.Tab(VIEW_TITLES[View.SAMPLER], id=View.SAMPLER.value) as sampler_tab:
                 simple["picks"] = gr.Textbox("", visible=False, label="picks")
                 self._sampler = SamplerPanel(services, simple["picks"])
@@ -106,6 +107,7 @@ class _DecodingPage:
             link_controls("decoding", self._query, self._controls.inputs)
         self._source()
         add_api(services)
+        services.warm_ups.append(lambda: warm_examples(services.models.get(services.models.default)))
 
         for tab, name in ((compare_tab, View.COMPARE), (sampler_tab, View.SAMPLER), (samples_tab, View.SAMPLES),
                           (beams_tab, View.BEAMS)):  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def model_facts(model: LanguageModel) -> str:
 
 def plain_markdown(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-.!|$~" else c for c in text)
+    return "".join("\\" + c if c in string.punctuation else c for c in text)
 
 
 def board(comparison: Comparison, selected: tuple[int, int] | None = None) -> str:

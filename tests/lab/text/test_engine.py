@@ -439,19 +439,21 @@ def test_rows_beyond_the_memory_wait_and_are_served_in_order(model: GPT2LMHeadMo
 def test_prompts_are_read_a_few_at_a_time(
     model: GPT2LMHeadModel, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crowd's prompts are spread over several steps, and padding counts: it costs as much as text."""
+    """A crowd's prompts are spread over several steps, and those of similar length are read together."""
     monkeypatch.setattr(engine_module, "PREFILL_TOKENS", 64)
-    read_at_once: list[int] = []
+    lengths_read: list[list[int]] = []
     prefill = engine._forward.prefill
 
     def counted(prompts: list[tuple[int, ...]], copies: list[int]) -> torch.Tensor:
-        read_at_once.append(len(prompts) * max(map(len, prompts)))
+        lengths_read.append([len(prompt) for prompt in prompts])
         return prefill(prompts, copies)
 
     monkeypatch.setattr(engine._forward, "prefill", counted)
     rows = [Row((first, *PROMPTS[length % 4]), DICE, max_new_tokens=8) for length, first in enumerate(range(20, 50))]
     texts = written(read(engine.submit(rows)))
-    assert max(read_at_once) <= 64
+    assert max(map(sum, lengths_read)) <= 64
+    assert max(map(len, lengths_read)) > 1
+    assert all(lengths == sorted(lengths) for lengths in lengths_read)
     assert texts == {index: reference(model, row) for index, row in enumerate(rows)}
 
 
