@@ -77,15 +77,23 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="app.py", description=f"{TITLE}: steer and adapt language models with your own hands."
     )
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on")
+    parser.add_argument(
+        "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on"
+    )
     parser.add_argument("--port", type=int, default=None, help="port (default: the first free one from 7860 on)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's tunnel")
     parser.add_argument(
-        "--threads", type=int, default=1, choices=range(1, 65), metavar="N",
+        "--threads",
+        type=int,
+        default=1,
+        choices=range(1, 65),
+        metavar="N",
         help="threads of each model; 1 is fastest on shared cores",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--model", default=None, help=f"a folder with a GPT-2, or its name on the Hub, such as {GPT2}; it is then the default"
+        "--model",
+        default=None,
+        help=f"a folder with a GPT-2, or its name on the Hub, such as {GPT2}; it is then the default",
     )
     return parser.parse_args(argv)
 
@@ -127,6 +135,3 @@ def warm(services: Services) -> None:
     log.info("%s is ready", model.title)
     for warm_up in services.warm_ups:
         warm_up()
-
-
-

@@ -5,10 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from lab.text.errors import ModelUnavailable
+import gradio as gr
+
+from lab.text.errors import ModelUnavailable, VisitorError
 from lab.text.models import LanguageModel, Models
+from tabs.rendering import message as show
 
 
 def wait_for_model(models: Models, name: str) -> Iterator[str | LanguageModel]:
@@ -47,3 +51,22 @@ def wait_for_model(models: Models, name: str) -> Iterator[str | LanguageModel]:
             raise ModelUnavailable("The model could not be loaded.") from news
         message = news
         yield f"{message} ({time.monotonic() - started:.0f} s)"
+
+
+def run_with_model(
+    models: Models, name: str, run: Callable[[LanguageModel], Iterator[list[Any]]], outputs: int
+) -> Iterator[list[Any]]:
+    """Wait for a model, then yield what ``run`` yields; what goes wrong is told in the status and all else stays.
+
+    Args:
+        outputs: number of components that are set, the status first.
+    """
+    keep = [gr.skip()] * (outputs - 1)
+    try:
+        for news in wait_for_model(models, name):
+            if isinstance(news, str):
+                yield [show(news), *keep]
+            else:
+                yield from run(news)
+    except VisitorError as error:
+        yield [show(str(error), alert=True), *keep]

@@ -10,7 +10,6 @@ import gradio as gr
 
 from lab.text.models import Models
 
-
 # Arguments of events that are the page's own business: no name for programs, no overlay on what they change.
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 

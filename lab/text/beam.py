@@ -93,8 +93,6 @@ class BeamSearch:
         self.done = not self._improvable or bool(ended.all())
         return [int(parents[place]) for place in chosen], [int(tokens[place]) for place in chosen], candidates
 
-    def _tokens(
-        self, log_probabilities: torch.Tensor, parents: torch.Tensor, tokens: torch.Tensor
-    ) -> Sequence[Token]:
+    def _tokens(self, log_probabilities: torch.Tensor, parents: torch.Tensor, tokens: torch.Tensor) -> Sequence[Token]:
         facts = zip(tokens.tolist(), *token_facts(log_probabilities[parents], tokens), strict=True)
         return [Token(token, log_p, 1.0, rank, entropy) for token, log_p, rank, entropy in facts]

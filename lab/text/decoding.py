@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lab.settings import Settings
 from lab.text.rows import BeamStep, Distribution, Finished, Reason, Row, Step, Token
-from lab.text.strategies import Kind, Strategy, strategies_from_text
+from lab.text.strategies import SAMPLERS, Kind, Strategy, strategies_from_text
 from lab.text.vocabulary import MAX_PROMPT_CHARACTERS, readable
 
 if TYPE_CHECKING:
@@ -61,6 +61,13 @@ class DecodingSettings(Settings):
     beam_steps: int = Field(6, ge=1, le=12)
     length_penalty: float = Field(1.0, ge=-2.0, le=2.0)
 
+    @field_validator("vary")
+    @classmethod
+    def _samples(cls, kind: Kind) -> Kind:
+        if kind not in SAMPLERS:
+            raise ValueError("without dice all samples are the same")
+        return kind
+
     @property
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategies of the columns, at least one."""
@@ -78,7 +85,8 @@ class DecodingSettings(Settings):
         strategies, more = strategies_from_text(settings.columns)
         if len(strategies) > MAX_COLUMNS:
             more.append(f"There is room for {MAX_COLUMNS} columns; the rest is left out.")
-        loose = {name: values[name] for name in ("temperature", "top_k", "top_p", "min_p", "typical_p") if name in values}
+        numbers = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+        loose = {name: values[name] for name in numbers if name in values}
         if loose:
             changed = []
             for strategy in strategies:
@@ -89,7 +97,6 @@ class DecodingSettings(Settings):
             strategies = tuple(changed)
         columns = ";".join(strategy.to_text() for strategy in strategies[:MAX_COLUMNS]) or cls.default("columns")
         return settings.model_copy(update={"columns": columns}), notes + more
-
 
     @classmethod
     def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:

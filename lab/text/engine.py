@@ -311,6 +311,9 @@ class Engine:
             for entry in by_prompt[prompt]:
                 entry.started = now
                 self._running.append(entry)
+        # At once for all that is to come: growing means copying.
+        rows = sum(entry.row.width for entry in self._running)
+        self._forward.cache.reserve(rows, max(_final_length(entry.row) for entry in self._running))
         copies = [sum(entry.row.width for entry in by_prompt[prompt]) for prompt in prompts]
         blocks = [slice(first, first + PREFILL_BLOCK) for first in range(0, len(prompts), PREFILL_BLOCK)]
         return torch.cat([self._forward.prefill(prompts[block], copies[block]) for block in blocks])

@@ -11,9 +11,11 @@ copying the whole cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -65,7 +67,7 @@ class RaggedCache:
         layers, heads, width = self._shape
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = torch.zeros(layers, slots, heads, time, width, dtype=self._dtype)
+            new = _lazy_zeros((layers, slots, heads, time, width), self._dtype)
             new[:, : self.rows, :, :used] = old[:, : self.rows, :, :used]
             setattr(self, name, new)
 
@@ -81,6 +83,14 @@ class RaggedCache:
             for buffer in (self.keys, self.values):
                 buffer[:, targets, :, :time] = buffer[:, sources, :, :time]  # the right side is a copy: no overlap
         self.lengths = self.lengths[torch.tensor(list(slots), dtype=torch.long)]
+
+
+def _lazy_zeros(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """Return zeros whose memory the system provides when it is first written; torch.zeros writes all of it at once.
+
+    Zeros they must be: what lies behind a slot's length is masked, but a NaN there would get through the mask.
+    """
+    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(*shape)
 
 
 class CachedGPT2:

@@ -59,7 +59,7 @@ class Models:
     """
 
     def __init__(self, extra: str | None = None, threads: int = 1) -> None:
-        if extra is not None and not os.path.isdir(extra) and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", extra):
+        if extra is not None and not os.path.isdir(extra) and not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", extra):
             raise ValueError(f"{extra} is neither a folder nor the name of a model on the Hub")
         self._threads = threads
         self._titles = {BUILT_IN: "Built-in: small GPT-2, English prose", GPT2: "GPT-2 124M, from the Hub"}
@@ -157,7 +157,9 @@ def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> Langua
         raise
     except Exception as error:  # config, weights and tokenizer are read by three libraries, each with errors of its own
         log.warning("loading %s failed: %s", name, error)
-        raise ModelUnavailable(f"{title} could not be loaded: its files are missing or not those of a GPT-2.") from error
+        raise ModelUnavailable(
+            f"{title} could not be loaded: its files are missing or not those of a GPT-2."
+        ) from error
     return LanguageModel(
         name=name,
         title=title,
@@ -186,7 +188,8 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
     try:
         folder = Path(snapshot_download(**arguments, local_files_only=True))
         # Another program may have loaded the weights without the tokenizer, or have been interrupted.
-        if any(folder.glob("*.safetensors")) and any((folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
+        tokenizer = [folder / "tokenizer.json", folder / "vocab.json"]
+        if any(folder.glob("*.safetensors")) and any(file.exists() for file in tokenizer):
             return folder
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass
@@ -198,7 +201,8 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
     except Exception as error:  # the Hub's client raises errors of several libraries; here they all mean the same
         log.info("downloading %s failed: %s", name, error)
         raise ModelUnavailable(
-            f"{name} is not on this machine, and the Hub cannot be reached from here. The built-in model goes on working."
+            f"{name} is not on this machine, and the Hub cannot be reached from here. "
+            "The built-in model goes on working."
         ) from error
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lab.text.decoding import DecodingSettings
 from lab.text.measures import distinct_over, self_bleu
 from lab.text.rows import Finished, Row, Token
-from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, Kind, Strategy
+from lab.text.strategies import MAIN_PARAMETER, Strategy
 
 if TYPE_CHECKING:
     from lab.text.models import LanguageModel
@@ -47,8 +47,7 @@ class Sweep:
 
 def values_of(settings: DecodingSettings) -> tuple[str, list[float]]:
     """Return the name of the number that is varied and its values, in bounds and rising."""
-    kind = settings.vary if settings.vary in SAMPLERS else Kind.TEMPERATURE
-    name = MAIN_PARAMETER[kind]
+    name = MAIN_PARAMETER[settings.vary]
     low, high = Strategy.bounds(name)
     whole = Strategy.model_fields[name].annotation is int
     first, last = sorted(min(max(end, low), high) for end in (settings.vary_from, settings.vary_to))
@@ -71,8 +70,7 @@ def sweep(model: LanguageModel, settings: DecodingSettings) -> Iterator[Sweep]:
     if settings.max_new_tokens > length:
         notes.append(f"Samples are {length} tokens long here.")
     name, values = values_of(settings)
-    kind = settings.vary if settings.vary in SAMPLERS else Kind.TEMPERATURE
-    strategies = [Strategy(kind=kind, **{name: int(v) if name == "top_k" else v}) for v in values]
+    strategies = [Strategy(kind=settings.vary, **{name: int(v) if name == "top_k" else v}) for v in values]
     rows = [
         Row(prompt, strategy, (settings.seed + n) % 2**31, length)
         for strategy in strategies

@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from lab.text.decoding import DecodingSettings
-from lab.text.errors import VisitorError
+from lab.text.models import LanguageModel
 from lab.text.tree import grow
 from tabs.decoding import render
 from tabs.decoding.controls import Controls
-from tabs.loading import wait_for_model
+from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
 
@@ -25,8 +25,15 @@ class BeamsPanel:
             self.run_button = gr.Button("Grow the tree", variant="primary", min_width=140, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
         self.plot = gr.Plot(label="What was weighed at each step", show_label=False, visible=False)
-        self.table = gr.Dataframe(headers=render.TREE_COLUMNS, label="The same as a table", visible=False,
-                                  interactive=False, max_height=420, wrap=True, show_search="none")  # fmt: skip
+        self.table = gr.Dataframe(
+            headers=render.TREE_COLUMNS,
+            label="The same as a table",
+            visible=False,
+            interactive=False,
+            max_height=420,
+            wrap=True,
+            show_search="none",
+        )
 
     @property
     def outputs(self) -> list[Any]:
@@ -44,18 +51,12 @@ class BeamsPanel:
 
     def run_settings(self, settings: DecodingSettings) -> Iterator[list[Any]]:
         """Yield the tree for settings; on bad input a message, and what is shown stays."""
-        keep = [gr.skip()] * 2
-        try:
-            model = None
-            for news in wait_for_model(self._services.models, settings.model):
-                if isinstance(news, str):
-                    yield [render.message(news), *keep]
-                else:
-                    model = news
-            tree = grow(model, settings)
-        except VisitorError as error:
-            yield [render.message(str(error), alert=True), *keep]
-            return
+        models = self._services.models
+        yield from run_with_model(models, settings.model, lambda model: self._grow(model, settings), len(self.outputs))
+
+    @staticmethod
+    def _grow(model: LanguageModel, settings: DecodingSettings) -> Iterator[list[Any]]:
+        tree = grow(model, settings)
         yield [
             render.message(render.tree_summary(tree)) + render.notes_html(tree.notes),
             gr.update(value=render.tree_plot(tree), visible=True),

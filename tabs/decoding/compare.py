@@ -9,9 +9,10 @@ import gradio as gr
 
 from lab.text.decoding import Comparison, DecodingSettings, compare, inspect
 from lab.text.errors import VisitorError
+from lab.text.models import LanguageModel
 from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, Controls, slider
-from tabs.loading import wait_for_model
+from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
 CLICK_A_TOKEN = "Once a text is there, click one of its tokens, or choose one here, to see what else could have come."
@@ -60,15 +61,18 @@ class ComparePanel:
             with gr.Row():
                 self.column = gr.Dropdown(ALL_COLUMNS, value=1, label="Column", min_width=180)
                 self.step = slider(DecodingSettings, "step", "Token (0: none)", min_width=180)
-            self.summary = gr.Markdown(
-                CLICK_A_TOKEN, sanitize_html=True
-            )
+            self.summary = gr.Markdown(CLICK_A_TOKEN, sanitize_html=True)
             with gr.Row():
                 self.plot = gr.Plot(label="Distribution", show_label=False, visible=False, min_width=320)
                 self.table = gr.Dataframe(
-                    headers=render.STEP_COLUMNS, label="The same as a table", visible=False, max_height=380,
-                    interactive=False, min_width=320, show_search="none",
-                )  # fmt: skip
+                    headers=render.STEP_COLUMNS,
+                    label="The same as a table",
+                    visible=False,
+                    max_height=380,
+                    interactive=False,
+                    min_width=320,
+                    show_search="none",
+                )
 
     @property
     def run_outputs(self) -> list[Any]:
@@ -106,30 +110,26 @@ class ComparePanel:
 
     def run_settings(self, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
         """Yield the board for settings; on bad input a message, and what is shown stays."""
-        keep = [gr.skip()] * (len(self.run_outputs) - 1)
-        try:
-            model = None
-            for news in wait_for_model(self._services.models, settings.model):
-                if isinstance(news, str):
-                    yield [render.message(news), *keep]
-                else:
-                    model = news
-            for result in compare(model, settings):
-                status = render.run_status(result, notes)
-                if result.done:
-                    column = min(settings.column, len(result.columns))
-                    steps = max(len(c.tokens) for c in result.columns)
-                    yield [
-                        status,
-                        render.board(result),
-                        result,
-                        gr.update(choices=_column_choices(result), value=column),
-                        gr.update(maximum=steps, value=min(settings.step, steps)),
-                    ]
-                else:
-                    yield [status, render.board(result), *keep[1:]]
-        except VisitorError as error:
-            yield [render.message(str(error), alert=True), *keep]
+        models = self._services.models
+        outputs = len(self.run_outputs)
+        yield from run_with_model(models, settings.model, lambda model: self._compare(model, settings, notes), outputs)
+
+    @staticmethod
+    def _compare(model: LanguageModel, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
+        for result in compare(model, settings):
+            status = render.run_status(result, notes)
+            if not result.done:
+                yield [status, render.board(result), gr.skip(), gr.skip(), gr.skip()]
+                continue
+            column = min(settings.column, len(result.columns))
+            steps = max(len(c.tokens) for c in result.columns)
+            yield [
+                status,
+                render.board(result),
+                result,
+                gr.update(choices=_column_choices(result), value=column),
+                gr.update(maximum=steps, value=min(settings.step, steps)),
+            ]
 
     @staticmethod
     def _picked(event: gr.EventData) -> list[Any]:

@@ -15,8 +15,16 @@ from lab.settings import Settings
 from lab.text.decoding import MAX_COLUMNS, DecodingSettings
 from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
 
-STEPS = {"temperature": 0.05, "top_k": 1, "top_p": 0.01, "min_p": 0.01, "typical_p": 0.01, "num_beams": 1,
-         "repetition_penalty": 0.05, "length_penalty": 0.1}  # fmt: skip
+STEPS = {
+    "temperature": 0.05,
+    "top_k": 1,
+    "top_p": 0.01,
+    "min_p": 0.01,
+    "typical_p": 0.01,
+    "num_beams": 1,
+    "repetition_penalty": 0.05,
+    "length_penalty": 0.1,
+}
 NO_COLUMN = ""
 ALL_COLUMNS = [(f"Column {n}", n) for n in range(1, MAX_COLUMNS + 1)]
 KIND_CHOICES = [(TITLES[kind], str(kind)) for kind in Kind]

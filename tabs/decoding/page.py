@@ -16,7 +16,7 @@ from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
 from tabs.decoding.controls import Controls, add_slot, slider, slot_updates
-from tabs.decoding.examples import example_settings, warm_examples
+from tabs.decoding.examples import EXAMPLES, warm_examples
 from tabs.decoding.sampler import SamplerPanel
 from tabs.decoding.samples import SamplesPanel
 from tabs.loading import wait_for_model
@@ -63,7 +63,12 @@ class _DecodingPage:
         gr.HTML(INTRODUCTION)
         simple: dict[str, Any] = {}
         simple["prompt"] = gr.Textbox(
-            DecodingSettings.default("prompt"), label="Prompt", lines=3, max_lines=8, max_length=None, elem_id="sd-prompt"
+            DecodingSettings.default("prompt"),
+            label="Prompt",
+            lines=3,
+            max_lines=8,
+            max_length=None,
+            elem_id="sd-prompt",
         )
         with gr.Row():
             simple["max_new_tokens"] = slider(DecodingSettings, "max_new_tokens", "New tokens", min_width=160)
@@ -81,7 +86,7 @@ class _DecodingPage:
         self._example_buttons = []
         with gr.Row(elem_classes="sd-examples"):
             gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            for title, settings in example_settings():
+            for title, settings in EXAMPLES:
                 self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
         view = gr.State(View.COMPARE.value)
         simple["view"] = view
@@ -109,8 +114,12 @@ class _DecodingPage:
         add_api(services)
         services.warm_ups.append(lambda: warm_examples(services.models.get(services.models.default)))
 
-        for tab, name in ((compare_tab, View.COMPARE), (sampler_tab, View.SAMPLER), (samples_tab, View.SAMPLES),
-                          (beams_tab, View.BEAMS)):  # fmt: skip
+        for tab, name in (
+            (compare_tab, View.COMPARE),
+            (sampler_tab, View.SAMPLER),
+            (samples_tab, View.SAMPLES),
+            (beams_tab, View.BEAMS),
+        ):
             tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
         self._wire_examples()
         simple["model"].input(self._choose_model, simple["model"], [simple["model"], self._model_status], **PRIVATE)
@@ -158,7 +167,6 @@ class _DecodingPage:
                 label="Vary the number of",
                 min_width=150,
             )
-            low, high = DecodingSettings.bounds("vary_from")
             controls["vary_from"] = gr.Number(DecodingSettings.default("vary_from"), label="from", min_width=90)
             controls["vary_to"] = gr.Number(DecodingSettings.default("vary_to"), label="to", min_width=90)
             controls["vary_points"] = slider(DecodingSettings, "vary_points", "Settings", min_width=130)
@@ -174,7 +182,9 @@ class _DecodingPage:
         with gr.Row():
             controls["num_beams"] = slider(DecodingSettings, "num_beams", "num_beams", min_width=130)
             controls["beam_steps"] = slider(DecodingSettings, "beam_steps", "Steps", min_width=130)
-            controls["length_penalty"] = slider(DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130)
+            controls["length_penalty"] = slider(
+                DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130
+            )
         return controls
 
     def _source(self) -> None:
@@ -202,6 +212,7 @@ class _DecodingPage:
     def _wire_examples(self) -> None:
         runs = list(self._compare.runs)
         for button, settings in self._example_buttons:
+
             def fill(settings: DecodingSettings = settings) -> list[Any]:
                 return [*self._controls.updates(settings, self._services.models.default), gr.Tabs(selected="compare")]
 
@@ -241,7 +252,9 @@ class _DecodingPage:
             (View.BEAMS, self._beams.run, self._beams.outputs),
         )
         for view, run, outputs in tools:
-            started = restored.then(_only_if(view, run, len(outputs)), [self._auto_run, *self._controls.inputs], outputs, **PRIVATE)
+            started = restored.then(
+                _only_if(view, run, len(outputs)), [self._auto_run, *self._controls.inputs], outputs, **PRIVATE
+            )
             if view is View.COMPARE:
                 self._runs.append(started)
                 look = self._compare.look_arguments

@@ -8,12 +8,11 @@ from typing import Any
 import gradio as gr
 
 from lab.text.decoding import DecodingSettings
-from lab.text.errors import VisitorError
 from lab.text.models import LanguageModel
 from lab.text.playing import continue_from, play
 from tabs.decoding import render
 from tabs.decoding.controls import Controls
-from tabs.loading import wait_for_model
+from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
 GO_ON_TOKENS = 20
@@ -50,9 +49,13 @@ class SamplerPanel:
             elem_id="sd-game",
         )
         self.table = gr.Dataframe(
-            headers=render.GAME_COLUMNS, label="Your choices", visible=False, max_height=300, interactive=False,
+            headers=render.GAME_COLUMNS,
+            label="Your choices",
+            visible=False,
+            max_height=300,
+            interactive=False,
             show_search="none",
-        )  # fmt: skip
+        )
 
     @property
     def outputs(self) -> list[Any]:
@@ -73,21 +76,17 @@ class SamplerPanel:
 
     def show(self, settings: DecodingSettings, change: Change | None = None) -> Iterator[list[Any]]:
         """Yield the game after a change to the picks; on bad input a message, and what is shown stays."""
-        keep = [gr.skip()] * 3
-        try:
-            model = None
-            for news in wait_for_model(self._services.models, settings.model):
-                if isinstance(news, str):
-                    yield [render.message(news), *keep]
-                else:
-                    model = news
-            length = settings.max_new_tokens
-            prompt, notes = model.vocabulary.encode_prompt(settings.prompt, max(model.context - length - 1, 1))
-            picks = change(model, settings) if change else settings.picked
-            state = play(model, prompt, picks)
-        except VisitorError as error:
-            yield [render.message(str(error), alert=True), *keep]
-            return
+        models = self._services.models
+        yield from run_with_model(
+            models, settings.model, lambda model: self._play(model, settings, change), len(self.outputs)
+        )
+
+    @staticmethod
+    def _play(model: LanguageModel, settings: DecodingSettings, change: Change | None) -> Iterator[list[Any]]:
+        prompt, notes = model.vocabulary.encode_prompt(
+            settings.prompt, max(model.context - settings.max_new_tokens - 1, 1)
+        )
+        state = play(model, prompt, change(model, settings) if change else settings.picked)
         yield [
             render.notes_html(notes),
             ".".join(str(pick.id) for pick in state.picks),

@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from lab.text.decoding import DecodingSettings
-from lab.text.errors import VisitorError
+from lab.text.models import LanguageModel
 from lab.text.sweep import sweep
 from tabs.decoding import render
 from tabs.decoding.controls import Controls
-from tabs.loading import wait_for_model
+from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
 
@@ -26,10 +26,18 @@ class SamplesPanel:
             self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
         self.plot = gr.Plot(label="Quality against diversity", show_label=False, visible=False)
-        self.points = gr.Dataframe(headers=render.POINT_COLUMNS, label="Settings", visible=False, interactive=False,
-                                   show_search="none")  # fmt: skip
-        self.samples = gr.Dataframe(headers=render.SAMPLE_COLUMNS, label="Samples", visible=False, interactive=False,
-                                    wrap=True, max_height=480, column_widths=["17%", "7%", "14%", "62%"])  # fmt: skip
+        self.points = gr.Dataframe(
+            headers=render.POINT_COLUMNS, label="Settings", visible=False, interactive=False, show_search="none"
+        )
+        self.samples = gr.Dataframe(
+            headers=render.SAMPLE_COLUMNS,
+            label="Samples",
+            visible=False,
+            interactive=False,
+            wrap=True,
+            max_height=480,
+            column_widths=["17%", "7%", "14%", "62%"],
+        )
 
     @property
     def outputs(self) -> list[Any]:
@@ -41,7 +49,12 @@ class SamplesPanel:
         self._controls = controls
         running = self.run_button.click(self.run, controls.inputs, self.outputs, **PRIVATE)
         self.cancel_button.click(
-            lambda: render.message("Stopped. What was drawn stays."), None, self.status, cancels=[running], queue=False, **PRIVATE
+            lambda: render.message("Stopped. What was drawn stays."),
+            None,
+            self.status,
+            cancels=[running],
+            queue=False,
+            **PRIVATE,
         )
 
     def run(self, *values: Any) -> Iterator[list[Any]]:
@@ -50,26 +63,21 @@ class SamplesPanel:
 
     def run_settings(self, settings: DecodingSettings) -> Iterator[list[Any]]:
         """Yield the sweep for settings; on bad input a message, and what is shown stays."""
-        keep = [gr.skip()] * 3
-        try:
-            model = None
-            for news in wait_for_model(self._services.models, settings.model):
-                if isinstance(news, str):
-                    yield [render.message(news), *keep]
-                else:
-                    model = news
-            shown = -1
-            for result in sweep(model, settings):
-                status = render.progress(result.share_done, result.notes)
-                if len(result.points) == shown or not result.points:
-                    yield [status, *keep]
-                    continue
-                shown = len(result.points)
-                yield [
-                    status,
-                    gr.update(value=render.sweep_plot(result), visible=True),
-                    gr.update(value=render.sweep_table(result), visible=True),
-                    gr.update(value=render.sweep_samples(result), visible=True),
-                ]
-        except VisitorError as error:
-            yield [render.message(str(error), alert=True), *keep]
+        models = self._services.models
+        yield from run_with_model(models, settings.model, lambda model: self._sweep(model, settings), len(self.outputs))
+
+    @staticmethod
+    def _sweep(model: LanguageModel, settings: DecodingSettings) -> Iterator[list[Any]]:
+        shown = 0
+        for result in sweep(model, settings):
+            status = render.progress(result.share_done, result.notes)
+            if len(result.points) == shown:
+                yield [status, *[gr.skip()] * 3]
+                continue
+            shown = len(result.points)
+            yield [
+                status,
+                gr.update(value=render.sweep_plot(result), visible=True),
+                gr.update(value=render.sweep_table(result), visible=True),
+                gr.update(value=render.sweep_samples(result), visible=True),
+            ]

@@ -1,0 +1,68 @@
+"""What the pages of all tabs show in the same way: messages, progress, text in Markdown, the look of plots.
+
+Pure functions; text that people or models wrote is escaped here.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+INK = "#7f8792"  # readable on both a light and a dark page
+
+
+def notes_html(notes: Sequence[str]) -> str:
+    """Return notes to the visitor as a list, or nothing."""
+    if not notes:
+        return ""
+    return '<ul class="sd-notes" role="status">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+
+
+def message(text: str, alert: bool = False) -> str:
+    """Return a line for the status field; an alert is what went wrong."""
+    role, extra = ("alert", " sd-alert") if alert else ("status", "")
+    return f'<p class="sd-message{extra}" role="{role}">{escape(text)}</p>'
+
+
+def progress(share: float, notes: Sequence[str] = ()) -> str:
+    """Return a progress bar, share from 0 to 1, with notes beside it."""
+    bar = f'<progress max="1" value="{share:.3f}" aria-label="progress"></progress>' if share < 1 else ""
+    return bar + message("Done." if share >= 1 else f"{share:.0%}") + notes_html(notes)
+
+
+def plain_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return "".join("\\" + c if c in string.punctuation else c for c in text)
+
+
+def plain_label(label: str) -> str:
+    """Return text that plotly shows as it is: it reads a few tags and entities in labels."""
+    return escape(label, quote=False)
+
+
+def visible(text: str) -> str:
+    """Return text with its spaces and line ends to be seen."""
+    return text.replace(" ", "␣").replace("\n", "⏎")
+
+
+def calm(figure: Figure, height: int) -> Figure:
+    """Give a figure the look of the app: see-through, so that it fits a light and a dark page, and quiet."""
+    grid = "rgba(127,135,146,0.22)"
+    figure.update_layout(
+        height=height,
+        margin={"l": 50, "r": 40, "t": 24, "b": 60},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": INK, "size": 12},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hoverlabel={"font": {"size": 13}},
+        dragmode=False,
+    )
+    figure.update_xaxes(gridcolor=grid, zeroline=False)
+    figure.update_yaxes(gridcolor=grid, zeroline=False)
+    return figure
