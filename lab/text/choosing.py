@@ -27,6 +27,9 @@ class Dice:
         self.generator = torch.Generator().manual_seed(seed)
 
 
+CURVE_POINTS = 60  # of the cumulative distribution
+
+
 @dataclass
 class Choice:
     """What choosing a row's next token needs: its strategy, the text so far, its dice, and what to report.
@@ -186,6 +189,8 @@ def distribution(
     best = log_probabilities.topk(min(top, len(log_probabilities))).indices.tolist()
     ids = [*best, *sorted(set(include) - set(best), key=lambda token: -float(log_probabilities[token]))]
     kept = torch.isfinite(final)
+    mass = stages[1].sort(descending=True).values.cumsum(0)
+    counts = sorted({round(len(mass) ** (n / CURVE_POINTS)) for n in range(CURVE_POINTS + 1)})
     return Distribution(
         candidates=tuple(
             Candidate(token, *values) for token, values in zip(ids, stages[:, ids].T.tolist(), strict=True)
@@ -193,4 +198,5 @@ def distribution(
         kept_tokens=int(kept.sum()),
         kept_mass=float(stages[1][kept].sum()),
         vocabulary_size=len(log_probabilities),
+        cumulative=tuple((count, min(float(mass[count - 1]), 1.0)) for count in counts),
     )

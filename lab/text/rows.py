@@ -59,13 +59,17 @@ class Candidate:
 class Distribution:
     """The top of a step's distribution, most probable first, and how much of all tokens survived the truncation.
 
-    ``kept_mass`` is the share of the tempered distribution that was kept.
+    Attributes:
+        kept_mass: share of the tempered distribution that was kept.
+        cumulative: pairs of n and the mass of the n most probable tokens of the tempered distribution, at about equal
+            ratios from 1 to the whole vocabulary.
     """
 
     candidates: tuple[Candidate, ...]
     kept_tokens: int
     kept_mass: float
     vocabulary_size: int
+    cumulative: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -68,7 +69,7 @@ class ComparePanel:
                     headers=render.STEP_COLUMNS,
                     label="The same as a table",
                     visible=False,
-                    max_height=380,
+                    max_height=540,
                     interactive=False,
                     min_width=320,
                     show_search="none",
@@ -87,7 +88,7 @@ class ComparePanel:
         look["outputs"] = [self.summary, self.plot, self.table]
         self.board.pick(self._picked, None, [self.column, self.step], queue=False, **PRIVATE).then(**look)
         self.column.input(**look, trigger_mode="always_last")
-        self.step.release(**look, trigger_mode="always_last")
+        self.step.input(**look, trigger_mode="always_last")  # "release" would not come from the keyboard
         self.runs = [running]
         running.then(**look)
         self.look_arguments = look
@@ -95,13 +96,13 @@ class ComparePanel:
     def cancel_all(self, events: list[Any]) -> None:
         """Let the Cancel button stop these events."""
         self.cancel_button.click(
-            lambda: render.message("Stopped. What was written stays."),
-            None,
-            self.status,
-            cancels=events,
-            queue=False,
-            **PRIVATE,
+            self._stopped, self.result, [self.status, self.board], cancels=events, queue=False, **PRIVATE
         )
+
+    @staticmethod
+    def _stopped(result: Comparison | None) -> list[Any]:
+        board = render.board(replace(result, done=True)) if result else gr.skip()
+        return [render.message("Stopped. What was written stays."), board]
 
     def run(self, *values: Any) -> Iterator[list[Any]]:
         """Yield the board as it grows."""
@@ -116,20 +117,14 @@ class ComparePanel:
 
     @staticmethod
     def _compare(model: LanguageModel, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
-        for result in compare(model, settings):
-            status = render.run_status(result, notes)
-            if not result.done:
-                yield [status, render.board(result), gr.skip(), gr.skip(), gr.skip()]
-                continue
-            column = min(settings.column, len(result.columns))
-            steps = max(len(c.tokens) for c in result.columns)
-            yield [
-                status,
-                render.board(result),
-                result,
-                gr.update(choices=_column_choices(result), value=column),
-                gr.update(maximum=steps, value=min(settings.step, steps)),
-            ]
+        selected = (settings.column - 1, settings.step - 1) if settings.step else None
+        for n, result in enumerate(compare(model, settings)):
+            column = step = gr.skip()
+            if n == 0:  # and never later: by then the visitor may have chosen another
+                column = gr.update(choices=_column_choices(result), value=min(settings.column, len(result.columns)))
+                steps = settings.max_new_tokens
+                step = gr.update(maximum=steps, value=min(settings.step, steps))
+            yield [render.run_status(result, notes), render.board(result, selected), result, column, step]
 
     @staticmethod
     def _picked(event: gr.EventData) -> list[Any]:
@@ -151,6 +146,8 @@ class ComparePanel:
         if not isinstance(column, int) or not 1 <= column <= len(result.columns) or not step or step < 1:
             return [CLICK_A_TOKEN, *hidden]
         chosen = result.columns[column - 1]
+        if not chosen.tokens:
+            return [CLICK_A_TOKEN, *hidden]
         place = min(int(step), len(chosen.tokens)) - 1
         ids = [token.id for token in chosen.tokens]
         try:
