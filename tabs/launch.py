@@ -7,6 +7,8 @@ import os
 # Before gradio is imported: no look-up of any kind may leave the machine at start.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# Else a table of all events so far is made after each one, for a page of statistics that is switched off.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 import argparse
 import importlib

@@ -15,6 +15,7 @@ from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, Controls, slider
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
+from tabs.runs import Runs
 
 CLICK_A_TOKEN = "Once a text is there, click one of its tokens, or choose one here, to see what else could have come."
 
@@ -38,7 +39,7 @@ element.addEventListener('keydown', event => {
     const move = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (!text || !move) return;
     event.preventDefault();
-    choose(text, Number(text.dataset.at ?? -1) + move);
+    choose(text, Number(text.dataset.at ?? text.querySelector('.on')?.dataset.n ?? -1) + move);
 });
 """
 
@@ -58,6 +59,7 @@ class ComparePanel:
         gr.HTML(render.LEGEND)
         self.board = gr.HTML(render.empty_board(), js_on_load=BOARD_JS, elem_id="sd-decoding-board")
         self.result = gr.State(None)
+        self.runs = gr.State(Runs())
         with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
             with gr.Row():
                 self.column = gr.Dropdown(ALL_COLUMNS, value=1, label="Column", min_width=180)
@@ -76,6 +78,11 @@ class ComparePanel:
                 )
 
     @property
+    def run_inputs(self) -> list[Any]:
+        """What a run takes."""
+        return [self.runs, *self._controls.inputs]
+
+    @property
     def run_outputs(self) -> list[Any]:
         """What a run sets."""
         return [self.status, self.board, self.result, self.column, self.step]
@@ -83,31 +90,26 @@ class ComparePanel:
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""
         self._controls = controls
-        running = self.run_button.click(self.run, self._controls.inputs, self.run_outputs, **PRIVATE)
+        running = self.run_button.click(self.run, self.run_inputs, self.run_outputs, trigger_mode="multiple", **PRIVATE)
+        self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
         look = {"fn": self.look, "inputs": [*self._controls.inputs, self.result, self.column, self.step], **PRIVATE}
         look["outputs"] = [self.summary, self.plot, self.table]
         self.board.pick(self._picked, None, [self.column, self.step], queue=False, **PRIVATE).then(**look)
         self.column.input(**look, trigger_mode="always_last")
         self.step.input(**look, trigger_mode="always_last")  # "release" would not come from the keyboard
-        self.runs = [running]
         running.then(**look)
         self.look_arguments = look
 
-    def cancel_all(self, events: list[Any]) -> None:
-        """Let the Cancel button stop these events."""
-        self.cancel_button.click(
-            self._stopped, self.result, [self.status, self.board], cancels=events, queue=False, **PRIVATE
-        )
-
-    @staticmethod
-    def _stopped(result: Comparison | None) -> list[Any]:
-        board = render.board(replace(result, done=True)) if result else gr.skip()
-        return [render.message("Stopped. What was written stays."), board]
-
-    def run(self, *values: Any) -> Iterator[list[Any]]:
+    def run(self, runs: Runs, *values: Any) -> Iterator[list[Any]]:
         """Yield the board as it grows."""
         settings, notes = self._controls.settings(*values)
-        yield from self.run_settings(settings, notes)
+        yield from runs.follow(self.run_settings(settings, notes), self._stopped)
+
+    @staticmethod
+    def _stopped(update: list[Any]) -> list[Any]:
+        result = update[2]
+        board = render.board(replace(result, done=True)) if isinstance(result, Comparison) else gr.skip()
+        return [render.message("Stopped. What was written stays."), board, *update[2:]]
 
     def run_settings(self, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
         """Yield the board for settings; on bad input a message, and what is shown stays."""

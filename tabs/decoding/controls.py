@@ -82,8 +82,8 @@ def add_slot(number: int, strategy: Strategy | None) -> Slot:
 
 
 def _kind_chosen(kind: str) -> list[Any]:
-    updates = slot_updates(Strategy(kind=Kind(kind)) if kind in set(Kind) else None)
-    if kind in set(Kind):
+    updates = slot_updates(Strategy(kind=Kind(kind)) if kind in tuple(Kind) else None)
+    if kind in tuple(Kind):
         updates[1] = gr.skip()  # it is what the visitor just set
     return updates
 
@@ -112,7 +112,7 @@ def slot_updates(strategy: Strategy | None) -> list[Any]:
 
 def strategy_of(kind: Any, main: Any, temperature: Any, repetition: Any, length: Any) -> Strategy | None:
     """Return the strategy that a column's controls show, None for a column that is not there."""
-    if kind not in set(Kind):
+    if kind not in tuple(Kind):  # a set would want it hashable
         return None
     values = {"kind": kind, "repetition_penalty": repetition}
     if kind in SAMPLERS:

@@ -210,17 +210,14 @@ class _DecodingPage:
         return settings.to_query()
 
     def _wire_examples(self) -> None:
-        runs = list(self._compare.runs)
         for button, settings in self._example_buttons:
 
             def fill(settings: DecodingSettings = settings) -> list[Any]:
                 return [*self._controls.updates(settings, self._services.models.default), gr.Tabs(selected="compare")]
 
             filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
-            started = filled.then(self._compare.run, self._controls.inputs, self._compare.run_outputs, **PRIVATE)
+            started = filled.then(self._compare.run, self._compare.run_inputs, self._compare.run_outputs, **PRIVATE)
             started.then(**self._compare.look_arguments)
-            runs.append(started)
-        self._runs = runs
 
     def _choose_model(self, name: str) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
@@ -245,21 +242,17 @@ class _DecodingPage:
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
+        compare, samples, controls = self._compare, self._samples, self._controls
         tools = (
-            (View.COMPARE, self._compare.run, self._compare.run_outputs),
-            (View.SAMPLER, self._sampler.resume, self._sampler.outputs),
-            (View.SAMPLES, self._samples.run, self._samples.outputs),
-            (View.BEAMS, self._beams.run, self._beams.outputs),
+            (View.COMPARE, compare.run, compare.run_inputs, compare.run_outputs),
+            (View.SAMPLER, self._sampler.resume, controls.inputs, self._sampler.outputs),
+            (View.SAMPLES, samples.run, samples.inputs, samples.outputs),
+            (View.BEAMS, self._beams.run, controls.inputs, self._beams.outputs),
         )
-        for view, run, outputs in tools:
-            started = restored.then(
-                _only_if(view, run, len(outputs)), [self._auto_run, *self._controls.inputs], outputs, **PRIVATE
-            )
+        for view, run, inputs, outputs in tools:
+            started = restored.then(_only_if(view, run, len(outputs)), [self._auto_run, *inputs], outputs, **PRIVATE)
             if view is View.COMPARE:
-                self._runs.append(started)
-                look = self._compare.look_arguments
-                started.then(**look)
-        self._compare.cancel_all(self._runs)
+                started.then(**compare.look_arguments)
 
 
 def _only_if(view: View, run: Any, outputs: int) -> Any:

@@ -107,7 +107,8 @@ class SamplerPanel:
     def _pick(self, event: gr.EventData, *values: Any) -> Iterator[list[Any]]:
         try:
             token = int(event.token)
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            yield [gr.skip()] * len(self.outputs)  # to yield nothing at all would empty them
             return
         settings, _ = self._controls.settings(*values)
         yield from self.show(settings, lambda model, settings: (*settings.picked, token))

@@ -14,6 +14,7 @@ from tabs.decoding import render
 from tabs.decoding.controls import Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
+from tabs.runs import Runs
 
 
 class SamplesPanel:
@@ -25,6 +26,7 @@ class SamplesPanel:
             self.run_button = gr.Button("Draw samples", variant="primary", min_width=140, scale=0)
             self.cancel_button = gr.Button("Cancel", min_width=90, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")
+        self.runs = gr.State(Runs())
         self.plot = gr.Plot(label="Quality against diversity", show_label=False, visible=False)
         self.points = gr.Dataframe(
             headers=render.POINT_COLUMNS, label="Settings", visible=False, interactive=False, show_search="none"
@@ -40,6 +42,11 @@ class SamplesPanel:
         )
 
     @property
+    def inputs(self) -> list[Any]:
+        """What a run takes."""
+        return [self.runs, *self._controls.inputs]
+
+    @property
     def outputs(self) -> list[Any]:
         """What a run sets."""
         return [self.status, self.plot, self.points, self.samples]
@@ -47,19 +54,13 @@ class SamplesPanel:
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""
         self._controls = controls
-        running = self.run_button.click(self.run, controls.inputs, self.outputs, **PRIVATE)
-        self.cancel_button.click(
-            lambda: render.message("Stopped. What was drawn stays."),
-            None,
-            self.status,
-            cancels=[running],
-            queue=False,
-            **PRIVATE,
-        )
+        self.run_button.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
+        self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
 
-    def run(self, *values: Any) -> Iterator[list[Any]]:
+    def run(self, runs: Runs, *values: Any) -> Iterator[list[Any]]:
         """Yield the settings as they finish."""
-        yield from self.run_settings(self._controls.settings(*values)[0])
+        updates = self.run_settings(self._controls.settings(*values)[0])
+        yield from runs.follow(updates, lambda update: [render.message("Stopped. What was drawn stays."), *update[1:]])
 
     def run_settings(self, settings: DecodingSettings) -> Iterator[list[Any]]:
         """Yield the sweep for settings; on bad input a message, and what is shown stays."""

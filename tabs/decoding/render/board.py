@@ -74,7 +74,7 @@ def empty_board(message: str = "Press Generate: each strategy writes its own col
 def _card(place: int, column: Column, comparison: Comparison, selected: int | None) -> str:
     leaves = column.leaves_greedy
     tokens = "".join(_token(column, n, n == leaves, n == selected, comparison.done) for n in range(len(column.tokens)))
-    caret = "" if column.reason else '<span class="sd-caret" aria-hidden="true"></span>'
+    caret = "" if column.reason or comparison.done else '<span class="sd-caret" aria-hidden="true"></span>'
     end = '<span class="sd-end" title="the model ended the text">∎</span>' if column.reason == "end of text" else ""
     if leaves is not None:
         path = f"leaves greedy at token {leaves + 1}"

@@ -49,7 +49,8 @@ STEP_COLUMNS = ["#", "token", "raw %", "tempered %", "cumulative %", "final %", 
 def step_summary(inspection: Inspection) -> str:
     """Return what a step shows, in words."""
     table = inspection.distribution
-    sentences = [f"Entropy {inspection.entropy:.2f} nats, as between {math.exp(inspection.entropy):,.0f} equally likely tokens."
+    equals = f"{math.exp(inspection.entropy):,.0f} equally likely tokens"
+    sentences = [f"Entropy {inspection.entropy:.2f} nats, as between {equals}."]
     if inspection.strategy.samples:
         cut = table.vocabulary_size - table.kept_tokens
         if cut:

@@ -269,7 +269,20 @@ def test_cancelled_rows_leave_the_batch_at_the_next_step(engine: Engine, model: 
     assert set(rows_in_step[1:]) <= {0, 3}
 
 
-def test_cancelling_while_in_line(engine: Engine) -> None:
+def count_prefills(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every prefill from now on adds the number of its rows."""
+    prefill, rows = engine._forward.prefill, []
+
+    def counted(prompts: list[tuple[int, ...]], copies: list[int]) -> torch.Tensor:
+        rows.append(sum(copies))
+        return prefill(prompts, copies)
+
+    monkeypatch.setattr(engine._forward, "prefill", counted)
+    return rows
+
+
+def test_cancelling_while_in_line(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefills = count_prefills(engine, monkeypatch)
     with gated(engine) as gate:
         running = engine.submit([Row(PROMPTS[0], GREEDY, max_new_tokens=3)])
         gate.wait_held()
@@ -279,7 +292,8 @@ def test_cancelling_while_in_line(engine: Engine) -> None:
         gate.open()
         assert len(written(read(running))[0]) == 3
         assert read(waiting) == []
-    wait_until(lambda: engine.load == (0, 0))
+        wait_until(lambda: engine.load == (0, 0))
+    assert prefills == [1]  # nothing was computed for them
 
 
 def test_drain_waits_no_longer_than_asked(engine: Engine) -> None:
@@ -343,17 +357,16 @@ def test_rows_in_line_of_a_stream_that_failed_are_not_run(
     model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(model, cache_bytes=cache_bytes_for(model, rows=1))
-    row = Row(PROMPTS[0], GREEDY, max_new_tokens=30)
+    row = Row(PROMPTS[0], GREEDY, max_new_tokens=CONTEXT - 1)
+    prefills = count_prefills(engine, monkeypatch)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(engine._forward, "step", broken)
             with pytest.raises(EngineError):
                 read(engine.submit([row, row, row]))
-        prefills: list[int] = []
-        prefill = engine._forward.prefill
-        monkeypatch.setattr(engine._forward, "prefill", lambda *a: prefills.append(1) or prefill(*a))
-        assert len(run_alone(engine, row)) == 30
-        assert prefills == [1]
+            wait_until(lambda: engine.load == (0, 0))
+        assert len(run_alone(engine, row)) == CONTEXT - 1
+        assert prefills == [1, 1]  # the first of the three, and the one after
     finally:
         engine.close()
 

@@ -150,6 +150,12 @@ def test_buffers_grow_in_blocks() -> None:
     assert cache.values is buffers[1]
     cache.reserve(SLOT_STEP + 1, TIME_STEP)
     assert cache.keys.shape == (1, 2 * SLOT_STEP, 1, TIME_STEP, 4)
+    cache.reserve(1, 2 * TIME_STEP)
+    assert cache.keys.shape == (1, SLOT_STEP, 1, 2 * TIME_STEP, 4)  # as needed now, not as ever
+    cache.reserve(SLOT_STEP + 1, 1)
+    assert cache.keys.shape == (1, 2 * SLOT_STEP, 1, TIME_STEP, 4)
+    assert not cache.keys.any()
+    assert cache.values.shape == cache.keys.shape
 
 
 @pytest.mark.parametrize("option", ["scale_attn_by_inverse_layer_idx", "add_cross_attention"])

@@ -34,8 +34,16 @@ TEXTS = {
 def random_texts(count: int) -> list[str]:
     """Return texts of characters from everywhere in Unicode that the tokenizer's typography leaves as they are."""
     chooser = random.Random(0)
-    ranges = ((0x20, 0x7F), (0xA0, 0x250), (0x300, 0x370), (0x590, 0x700), (0x4E00, 0x4F00), (0x1F300, 0x1F700),
-              (0xE000, 0xE010), (0x10000, 0x110000))  # fmt: skip
+    ranges = (
+        (0x20, 0x7F),
+        (0xA0, 0x250),
+        (0x300, 0x370),
+        (0x590, 0x700),
+        (0x4E00, 0x4F00),
+        (0x1F300, 0x1F700),
+        (0xE000, 0xE010),
+        (0x10000, 0x110000),
+    )
     texts = []
     for _ in range(count):
         characters = [chr(chooser.randrange(*chooser.choice(ranges))) for _ in range(chooser.randint(1, 30))]
@@ -92,9 +100,26 @@ def test_a_prompt_that_is_fine_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", " \n\t \r\n", "\0", "\0 \x1b", "\ud800", "\udfff \ud83d", "\u00a0\u2003\u3000", None, [], ["a"], 7, 1.5, b"a",
-     object(), {"a": 1}, True],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        " \n\t \r\n",
+        "\0",
+        "\0 \x1b",
+        "\ud800",
+        "\udfff \ud83d",
+        "\u00a0\u2003\u3000",
+        None,
+        [],
+        ["a"],
+        7,
+        1.5,
+        b"a",
+        object(),
+        {"a": 1},
+        True,
+    ],
+)
 def test_a_prompt_without_text_is_refused_in_plain_words(vocabulary: Vocabulary, text: object) -> None:
     with pytest.raises(PromptError, match=r"^The prompt is .*\. Please write a few words") as error:
         clean_prompt(text)

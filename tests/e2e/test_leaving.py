@@ -1,0 +1,127 @@
+"""Whoever leaves, cancels or starts something else gives the model back at once: others wait for those rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from lab.text.models import Models
+from tabs.launch import build
+from tabs.page import Services
+from tests.e2e.visitors import Visitor, Visitors
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
+
+SLOW = 0.4  # seconds that a step takes
+DEADLINE = 10.0  # seconds after which rows must be gone that would need 24 and more by themselves
+LONG = {"tab": "decoding", "columns": "greedy;top_p;beam(num_beams=8)", "max_new_tokens": 200}
+SAMPLES = {"tab": "decoding", "view": "samples", "samples": 4, "vary_points": 2, "max_new_tokens": 60}
+
+
+class SlowApp:
+    """The app in this process, with an engine that can be looked at and is as slow as a test wants it."""
+
+    def __init__(self) -> None:
+        self._services = Services(Models())
+        self._app = build(self._services)
+        self._engine = self._services.models.get(self._services.models.default).engine
+        self.pause = SLOW
+        step = self._engine._step
+
+        def slow_step(*arguments: Any) -> list[int]:
+            time.sleep(self.pause)
+            return step(*arguments)
+
+        self._engine._step = slow_step
+        _, url, _ = self._app.launch(prevent_thread_lock=True, quiet=True, run_history=False)
+        self.url = url.rstrip("/")
+
+    def wait_for_rows(self, *, any_left: bool) -> None:
+        """Wait until rows run, or until none runs or waits any more."""
+        started = time.monotonic()
+        while (self._engine.load != (0, 0)) != any_left:
+            assert time.monotonic() - started < DEADLINE, f"rows that run and wait: {self._engine.load}"
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """End server and engine."""
+        self._app.close(verbose=False)
+        self._services.models.close()
+
+
+@pytest.fixture(scope="module")
+def slow_app(browser: Browser) -> Iterator[SlowApp]:
+    """One app for all tests here; none of them leaves it with work to do."""
+    app = SlowApp()
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, slow_app: SlowApp) -> Iterator[Visitor]:
+    """A visitor of the slow app."""
+    slow_app.pause = SLOW
+    with Visitors(browser, slow_app.url) as visitors:
+        yield visitors.new()
+    slow_app.wait_for_rows(any_left=False)
+
+
+@pytest.mark.parametrize("link", [LONG, SAMPLES], ids=["compare", "samples"])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(lambda visitor: visitor.page.close(), id="closing-the-page"),
+        pytest.param(lambda visitor: visitor.page.goto("about:blank"), id="going-elsewhere"),
+        pytest.param(lambda visitor: visitor.press("Cancel"), id="cancelling"),
+    ],
+)
+def test_leaving_frees_the_rows(
+    slow_app: SlowApp, visitor: Visitor, link: dict[str, Any], leave: Callable[[Visitor], Any]
+) -> None:
+    visitor.opens(**link)
+    slow_app.wait_for_rows(any_left=True)
+    expect(visitor.page.get_by_role("progressbar")).to_be_visible()
+    leave(visitor)
+    slow_app.wait_for_rows(any_left=False)
+
+
+def test_cancel_keeps_what_is_written_and_the_next_run_works(slow_app: SlowApp, visitor: Visitor) -> None:
+    visitor.opens(**LONG | {"columns": "greedy;temperature;top_k;top_p;typical;beam(num_beams=8)"})
+    expect(visitor.token(1, 2)).to_be_attached()
+    before = visitor.written()
+    visitor.press("Cancel")
+    expect(visitor.status).to_have_text(["Stopped. What was written stays."])
+    visitor.sees_board(6)
+    expect(visitor.board.locator(".sd-caret, dd")).to_have_count(0)  # none is being written any more, none is finished
+    kept = visitor.written()
+    assert all(new.startswith(old) for new, old in zip(kept[:5], before[:5], strict=True))
+    slow_app.pause = 0
+    # What stands there can be looked into.
+    visitor.token(1, 1).click()
+    visitor.sees_step("Token 1 of Greedy")
+    assert visitor.written() == kept
+    visitor.slider("New tokens").fill("20")
+    visitor.press("Generate")
+    expect(visitor.board.locator("dd").first).to_be_visible()
+    visitor.sees_board(6)
+    assert visitor.written()[0].startswith(kept[0])
+    visitor.sees_no_toast()
+
+
+def test_a_new_run_takes_over_the_board(slow_app: SlowApp, visitor: Visitor) -> None:
+    visitor.opens(**LONG)
+    expect(visitor.token(1, 2)).to_be_attached()
+    visitor.press("Same dice, other p")
+    expect(visitor.board.locator(".sd-prompt").first).to_have_text("It was a dark night, and")
+    visitor.prompt.fill("And then")
+    visitor.slider("New tokens").fill("9")
+    visitor.press("Generate")
+    expect(visitor.board.locator(".sd-prompt").first).to_have_text("And then")
+    slow_app.pause = 0
+    visitor.sees_board(3)
+    slow_app.wait_for_rows(any_left=False)
+    expect(visitor.board.locator(".sd-prompt")).to_have_text(["And then"] * 3)

@@ -1,0 +1,240 @@
+"""The controls show what the settings say, and the settings say what the controls show."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from lab.text.decoding import DEFAULT_COLUMNS, MAX_COLUMNS, DecodingSettings
+from lab.text.models import BUILT_IN, Models
+from lab.text.strategies import MAIN_PARAMETER, Kind, Strategy
+from tabs.decoding.controls import NO_COLUMN, Controls, Slot, _kind_chosen, slot_updates, strategy_of
+from tabs.decoding.examples import EXAMPLES
+from tabs.decoding.page import _DecodingPage
+from tabs.page import Services
+from tests.lab.text.test_decoding import random_settings, random_strategy
+
+
+@pytest.fixture(scope="module")
+def page() -> _DecodingPage:
+    with gr.Blocks(analytics_enabled=False):
+        return _DecodingPage(Services(Models()))
+
+
+@pytest.fixture(scope="module")
+def controls(page: _DecodingPage) -> Controls:
+    return page._controls
+
+
+class FrontEnd:
+    """What a page in a browser holds: the properties of each component, changed by the updates that come."""
+
+    def __init__(self, controls: Controls) -> None:
+        self.controls = controls
+        self.properties = {c: dict(c.get_config()) for c in controls.outputs}
+
+    def take(self, outputs: list[Any], updates: list[Any]) -> None:
+        assert len(outputs) == len(updates)
+        for component, update in zip(outputs, updates, strict=True):
+            if isinstance(update, dict) and update.get("__type__") == "update":
+                self.properties[component] |= {key: value for key, value in update.items() if key != "__type__"}
+            else:
+                self.properties[component]["value"] = update
+
+    @property
+    def values(self) -> list[Any]:
+        """What is sent as the inputs of an event, after each component has checked it as the server does."""
+        return [self._checked(component) for component in self.controls.inputs]
+
+    def _checked(self, component: Any) -> Any:
+        properties = self.properties[component]
+        value = properties.get("value")
+        if isinstance(component, gr.Dropdown) and value is not None:
+            assert value in [choice for _, choice in properties["choices"]]
+        if isinstance(component, gr.Slider) and properties.get("visible", True):
+            assert properties["minimum"] <= value <= properties["maximum"]
+        return value
+
+    def settings(self) -> DecodingSettings:
+        settings, notes = self.controls.settings(*self.values)
+        assert notes == []
+        return settings
+
+
+@pytest.fixture
+def front_end(controls: Controls) -> FrontEnd:
+    return FrontEnd(controls)
+
+
+def with_model(settings: DecodingSettings) -> DecodingSettings:
+    """Controls always name a model."""
+    return settings.model_copy(update={"model": settings.model or BUILT_IN})
+
+
+def test_an_untouched_page_shows_the_defaults(front_end: FrontEnd) -> None:
+    assert front_end.settings() == with_model(DecodingSettings())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_settings_come_back_from_the_controls(front_end: FrontEnd, controls: Controls, seed: int) -> None:
+    """One after the other in the same page, so that what is left over from the one before would show."""
+    rng = random.Random(seed)
+    models = [BUILT_IN, "openai-community/gpt2", ""]
+    for _ in range(40):
+        settings = random_settings(rng).model_copy(update={"model": rng.choice(models)})
+        front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+        assert front_end.settings() == with_model(settings)
+
+
+def test_examples_come_back_from_the_controls(front_end: FrontEnd, controls: Controls) -> None:
+    for _, settings in EXAMPLES:
+        front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+        assert front_end.settings() == with_model(settings)
+
+
+def test_columns_that_are_not_there_are_hidden(front_end: FrontEnd, controls: Controls) -> None:
+    for count in (MAX_COLUMNS, 1, 3):
+        settings = DecodingSettings(columns=";".join(["greedy"] * count))
+        front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+        shown = [front_end.properties[slot.group]["visible"] for slot in controls.slots]
+        assert shown == [True] * count + [False] * (MAX_COLUMNS - count)
+
+
+def sliders_of(slot: Slot) -> Iterator[tuple[str, gr.Slider]]:
+    yield from (
+        ("main", slot.main),
+        ("temperature", slot.temperature),
+        ("repetition_penalty", slot.repetition_penalty),
+        ("length_penalty", slot.length_penalty),
+    )
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_chosen_kind_shows_its_numbers_and_no_others(front_end: FrontEnd, controls: Controls, kind: Kind) -> None:
+    rng = random.Random(str(kind))
+    slot = controls.slots[1]
+    for _ in range(20):
+        front_end.take(slot.outputs, slot_updates(random_strategy(rng)))  # what was there before must not show
+        front_end.properties[slot.kind]["value"] = str(kind)  # the visitor's doing
+        front_end.take(slot.outputs, _kind_chosen(str(kind)))
+        properties = {name: front_end.properties[slider] for name, slider in sliders_of(slot)}
+        assert strategy_of(*front_end.values[len(controls.simple) + 5 :][:5]) == Strategy(kind=kind)
+        assert front_end.properties[slot.group]["visible"]
+        assert properties["main"]["visible"] is (kind in MAIN_PARAMETER)
+        if kind in MAIN_PARAMETER:
+            name = MAIN_PARAMETER[kind]
+            assert properties["main"]["label"] == name
+            assert (properties["main"]["minimum"], properties["main"]["maximum"]) == Strategy.bounds(name)
+        numbers = Strategy(kind=kind).parameters
+        assert properties["temperature"]["visible"] is ("temperature" in numbers and kind is not Kind.TEMPERATURE)
+        assert properties["length_penalty"]["visible"] is ("length_penalty" in numbers)
+        for slider in properties.values():
+            assert slider["minimum"] <= slider["value"] <= slider["maximum"]
+
+
+def test_a_removed_column_is_hidden_and_left_out(front_end: FrontEnd, controls: Controls) -> None:
+    slot = controls.slots[0]
+    front_end.properties[slot.kind]["value"] = NO_COLUMN
+    front_end.take(slot.outputs, _kind_chosen(NO_COLUMN))
+    assert front_end.properties[slot.group]["visible"] is False
+    assert front_end.settings().columns == DEFAULT_COLUMNS.removeprefix("greedy;")
+
+
+def test_without_any_column_the_default_ones_come_back(front_end: FrontEnd, controls: Controls) -> None:
+    for slot in controls.slots:
+        front_end.take(slot.outputs, slot_updates(None))
+    assert front_end.settings().columns == DEFAULT_COLUMNS
+
+
+def test_a_new_column_takes_the_first_free_place(front_end: FrontEnd, controls: Controls, page: _DecodingPage) -> None:
+    outputs = [output for slot in controls.slots for output in slot.outputs]
+    for count in (5, 6):
+        kinds = [front_end.properties[slot.kind]["value"] for slot in controls.slots]
+        front_end.take(outputs, page._add_column(*kinds))
+        assert len(front_end.settings().strategies) == count
+        assert front_end.settings().strategies[-1] == Strategy(kind=Kind.TOP_P, top_p=0.6)
+    full = front_end.settings()
+    front_end.take(outputs, page._add_column(*(front_end.properties[slot.kind]["value"] for slot in controls.slots)))
+    assert front_end.settings() == full  # there is no place left
+
+
+def test_cleared_and_broken_fields_become_defaults(controls: Controls) -> None:
+    for value in (None, "", "x", float("nan"), -1e30, [], {}):
+        settings, notes = controls.settings(*[value] * len(controls.inputs))
+        DecodingSettings.model_validate(settings.model_dump())
+        assert settings.columns == DEFAULT_COLUMNS
+        assert all(isinstance(note, str) for note in notes)
+    assert controls.settings(*[None] * len(controls.inputs)) == (DecodingSettings(), [])
+    assert controls.settings() == (DecodingSettings(), [])
+
+
+@pytest.mark.parametrize("kind", ["", None, "magic", 7, [], {}, "GREEDY"])
+def test_what_is_no_kind_is_no_column(kind: object) -> None:
+    assert strategy_of(kind, 0.5, 1.0, 1.0, 1.0) is None
+
+
+def test_ranges_and_defaults_are_those_of_the_settings(controls: Controls) -> None:
+    for name, component in controls.simple.items():
+        if isinstance(component, gr.Slider) and name != "step":
+            assert (component.minimum, component.maximum) == DecodingSettings.bounds(name), name
+            assert component.value == DecodingSettings.default(name)
+            assert component.label
+    assert set(controls.simple) | {"columns"} == set(DecodingSettings.model_fields)  # none is forgotten
+    for slot in controls.slots:
+        for name, slider in sliders_of(slot):
+            if name != "main":
+                assert (slider.minimum, slider.maximum) == Strategy.bounds(name)
+
+
+# Links
+
+
+def restored(page: _DecodingPage, controls: Controls, query: dict[str, str]) -> FrontEnd:
+    front_end = FrontEnd(controls)
+    updates = list(page._restore(query))
+    assert len(updates) == len(page.page.outputs)
+    front_end.take(controls.outputs, updates[: len(controls.outputs)])
+    return front_end
+
+
+def test_a_copied_link_opens_what_was_there(page: _DecodingPage, controls: Controls, front_end: FrontEnd) -> None:
+    from urllib.parse import parse_qsl
+
+    rng = random.Random(5)
+    for _ in range(25):
+        settings = random_settings(rng).model_copy(update={"model": rng.choice(["", "openai-community/gpt2"])})
+        front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+        query = page._query(*front_end.values)
+        again = restored(page, controls, dict(parse_qsl(f"tab=decoding&{query}", keep_blank_values=True)))
+        assert again.settings() == with_model(settings)
+        assert ("model=" in query) is (settings.model != "")  # the default may be another one elsewhere
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"model": "/etc/passwd"},
+        {"model": "not/here"},
+        {"vary": "greedy"},
+        {"vary": "x"},
+        {"view": "x"},
+        {"column": "6"},
+        {"column": "999", "step": "999"},
+        {"step": "150"},
+        {"columns": "beam;beam;beam;beam;beam;beam;beam;beam"},
+        {"columns": "magic", "prompt": "", "picks": "1..2", "seed": "-5"},
+        {"__theme": "dark"},
+    ],
+    ids=str,
+)
+def test_any_link_leaves_controls_that_work(page: _DecodingPage, controls: Controls, query: dict[str, str]) -> None:
+    """A value that a control does not offer would make every event of the page fail."""
+    DecodingSettings.model_validate(restored(page, controls, query).settings().model_dump())
+
+
+def test_no_query_changes_nothing(page: _DecodingPage, controls: Controls) -> None:
+    assert restored(page, controls, {}).settings() == with_model(DecodingSettings())
