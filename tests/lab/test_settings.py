@@ -113,6 +113,7 @@ def test_lenient_takes_all_at_once() -> None:
     [
         ("count", "7", 7, False),
         ("count", 7.4, 7, False),
+        ("count", "7.6", 8, False),
         ("count", "0", 1, True),
         ("count", 1e300, 2**31, True),
         ("share", "-9", -1.5, True),
