@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import TypeVar
+from typing import Any
 
-Update = TypeVar("Update")
+import gradio as gr
+
+Update = list[Any]
 
 PATIENCE = 3.0  # seconds to wait for the run before to notice that its time is over
 
@@ -43,6 +45,8 @@ class Runs:
             with closing(updates):
                 for update in updates:
                     if self._newest is not mine:
+                        # When a run is over Gradio sends its last update once more, and one of nothing if there was none.
+                        yield [gr.skip()] * len(update)
                         return
                     if mine.stopped:
                         yield last(update)

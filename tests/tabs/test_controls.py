@@ -96,6 +96,15 @@ def test_examples_come_back_from_the_controls(front_end: FrontEnd, controls: Con
         assert front_end.settings() == with_model(settings)
 
 
+def test_a_step_that_the_last_result_does_not_have_can_be_asked_for(front_end: FrontEnd, controls: Controls) -> None:
+    """A result leaves choices for its own columns and tokens only; an example or a link may ask for others."""
+    front_end.properties[controls.simple["column"]] |= {"choices": [("1 · Greedy", 1)], "value": 1}
+    front_end.properties[controls.simple["step"]] |= {"maximum": 3, "value": 3}
+    settings = DecodingSettings(column=5, step=120)
+    front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+    assert front_end.settings() == with_model(settings)
+
+
 def test_columns_that_are_not_there_are_hidden(front_end: FrontEnd, controls: Controls) -> None:
     for count in (MAX_COLUMNS, 1, 3):
         settings = DecodingSettings(columns=";".join(["greedy"] * count))

@@ -313,6 +313,7 @@ def test_closing_frees_the_rows(language_model: LanguageModel) -> None:
         running.close()
         gate.open()
         wait_until(lambda: engine.load == (0, 0))
+        assert gate.steps < 5  # they did not write on to their end
     assert not decoding._finished._entries  # half a result is none
 
 

@@ -126,6 +126,7 @@ def test_closing_frees_the_rows(language_model: LanguageModel) -> None:
         running.close()
         gate.open()
         wait_until(lambda: engine.load == (0, 0))
+        assert gate.steps < 5  # they did not write on to their end
 
 
 def test_notes_tell_what_was_cut(language_model: LanguageModel) -> None:
