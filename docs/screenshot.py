@@ -1,7 +1,7 @@
 """Make docs/decoding.png, the picture in the README, from a running app.
 
-    python app.py --port 7860 &
-    python docs/screenshot.py http://127.0.0.1:7860
+python app.py --port 7860 &
+python docs/screenshot.py http://127.0.0.1:7860
 """
 
 from __future__ import annotations

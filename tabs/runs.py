@@ -45,7 +45,7 @@ class Runs:
             with closing(updates):
                 for update in updates:
                     if self._newest is not mine:
-                        # When a run is over Gradio sends its last update once more, and one of nothing if there was none.
+                        # Gradio sends a run's last update once more when it is over, and empties all if there was none.
                         yield [gr.skip()] * len(update)
                         return
                     if mine.stopped:

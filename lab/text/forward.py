@@ -12,10 +12,10 @@ copying the whole cache.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -86,11 +86,15 @@ class RaggedCache:
 
 
 def _lazy_zeros(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-    """Return zeros whose memory the system provides when it is first written; torch.zeros writes all of it at once.
+    """Return zeros whose memory the system provides page by page when it is first written.
 
-    Zeros they must be: what lies behind a slot's length is masked, but a NaN there would get through the mask.
+    torch.zeros writes all of it at once, and NumPy asks for huge pages; when thirty people come, both hold everybody up
+    for some tenths of a second. Zeros they must be: what lies behind a slot's length is masked, but a NaN there would
+    get through the mask.
     """
-    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(*shape)
+    if not all(shape):
+        return torch.zeros(*shape, dtype=dtype)
+    return torch.frombuffer(mmap.mmap(-1, math.prod(shape) * dtype.itemsize), dtype=dtype).view(*shape)
 
 
 class CachedGPT2:

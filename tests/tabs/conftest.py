@@ -90,17 +90,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         started.append((build(services, tabs), services))
         return started[0][0]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "ASSETS", assets)
-        patch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.MonkeyPatch.context() as until_the_end, pytest.MonkeyPatch.context() as until_it_runs:
+        until_the_end.setattr(huggingface_hub, "snapshot_download", offline)
+        until_it_runs.setattr(models, "ASSETS", assets)
         # Texts are compared that were written in batches of other sizes: see tests/lab/text/conftest.py.
-        patch.setattr(lab.text.engine, "Engine", lambda model, **options: engine(model.double(), **options))
-        patch.setattr(launch, "build", remembered)
-        patch.setattr(gr.Blocks, "block_thread", lambda self: None)
+        until_it_runs.setattr(lab.text.engine, "Engine", lambda model, **options: engine(model.double(), **options))
+        until_it_runs.setattr(launch, "build", remembered)
+        until_it_runs.setattr(gr.Blocks, "block_thread", lambda self: None)
         launch.serve(argv=[])
         ((app, services),) = started
-        url = app.local_url.rstrip("/")
         services.models.get(models.BUILT_IN)
+        until_it_runs.undo()
+        url = app.local_url.rstrip("/")
         yield Server(url, services, Client(url, verbose=False, analytics_enabled=False))
         app.close(verbose=False)
         services.models.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import gradio as gr
 import pytest
 
 from tabs.runs import Runs
+from tests.lab.text.conftest import wait_until
 
 PATIENCE = 30.0
 NOTHING = [gr.skip(), gr.skip()]
@@ -50,17 +51,10 @@ def reading(updates: Iterator[list[Any]]) -> tuple[list[list[Any]], threading.Th
     return seen, thread
 
 
-@pytest.fixture
-def overtaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runs], None]:
-    """Waits until a second run has taken over, which is before it waits for the first one."""
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run waits for the one before as long as it takes, so that nothing here hangs on the clock."""
     monkeypatch.setattr("tabs.runs.PATIENCE", PATIENCE)
-
-    def wait(runs: Runs) -> None:
-        before = runs._newest
-        while runs._newest is before:
-            threading.Event().wait(0.001)
-
-    return wait
 
 
 def test_a_run_alone() -> None:
@@ -89,18 +83,17 @@ def test_stopping_where_nothing_runs() -> None:
 
 
 @pytest.mark.parametrize("written", [0, 2])
-def test_a_run_that_is_overtaken_says_nothing_any_more(overtaken: Callable[[Runs], None], written: int) -> None:
+def test_a_run_that_is_overtaken_says_nothing_any_more(written: int) -> None:
     """Its end reaches the page after the new run has begun, and what it said last is sent again with it."""
     runs, first, second = Runs(), Source("a", 9), Source("b", 2)
     first.let(written)
     seen_of_first, first_thread = reading(runs.follow(first.updates(), stopped))
     for _ in range(written + 1):
         assert first.asked.acquire(timeout=PATIENCE)
-    watching = threading.Thread(target=overtaken, args=[runs], daemon=True)
-    watching.start()
+    before = runs._newest
     second.let(2)
     seen_of_second, second_thread = reading(runs.follow(second.updates(), stopped))
-    watching.join(PATIENCE)
+    wait_until(lambda: runs._newest is not before)
     assert seen_of_second == []  # it waits for the first one
     first.let()
     for thread in (first_thread, second_thread):
@@ -111,7 +104,7 @@ def test_a_run_that_is_overtaken_says_nothing_any_more(overtaken: Callable[[Runs
     assert first.closed
 
 
-def test_a_run_that_fails_lets_the_next_one_begin(overtaken: Callable[[Runs], None]) -> None:
+def test_a_run_that_fails_lets_the_next_one_begin() -> None:
     def failing() -> Generator[list[Any], None, None]:
         yield ["a0", "board"]
         raise RuntimeError("no more")
