@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect
 
 TIMEOUT = 60_000  # milliseconds; a busy two-core machine takes long, and waiting costs nothing where all is well
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}}
@@ -121,7 +122,8 @@ class Visitors:
         folder.mkdir(exist_ok=True)
         safe = re.sub(r"[^\w.-]+", "-", name)
         for n, page in enumerate(page for context in self._contexts for page in context.pages):
-            page.screenshot(path=folder / f"{safe}-{n}.png", full_page=True)
+            with suppress(Error):  # a page that does not answer any more
+                page.screenshot(path=folder / f"{safe}-{n}.png", full_page=True)
 
     def __enter__(self) -> Self:
         return self
