@@ -322,7 +322,9 @@ class Engine:
         entry.tokens.append(token)
         entry.choice.ids.append(token.id)
         entry.stream._pending.append(Step(entry.index, token))
-        if token.id == self._end_of_text or len(entry.tokens) == entry.row.max_new_tokens:
+        # A forced text is scored to its end, whatever stands in it.
+        ended = token.id == self._end_of_text and len(entry.tokens) >= len(entry.row.forced)
+        if ended or len(entry.tokens) == entry.row.max_new_tokens:
             self._finish(entry, entry.tokens)
             return [], []
         return [0], [token.id]

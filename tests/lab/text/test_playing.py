@@ -143,3 +143,12 @@ def test_going_on_at_the_end_of_the_context(language_model: LanguageModel, promp
     picked = tuple(range(10, 10 + CONTEXT))
     added = continue_from(language_model, prompt, picked, Strategy(kind=Kind.GREEDY), seed=0, length=20)
     assert 1 <= len(added) <= 20
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_an_end_of_text_among_the_picks_is_a_pick_like_any_other(
+    language_model: LanguageModel, prompt: tuple[int, ...], where: int
+) -> None:
+    picks = [5, 6, 7]
+    picks[where] = language_model.vocabulary.end_of_text
+    assert [pick.id for pick in play(language_model, prompt, picks).picks] == picks
