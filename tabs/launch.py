@@ -19,7 +19,7 @@ from typing import Any
 
 import gradio as gr
 
-from lab.text.errors import ModelUnavailable
+from lab.errors import ModelUnavailable
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import Page, Services

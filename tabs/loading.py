@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from lab.text.errors import ModelUnavailable, VisitorError
+from lab.errors import ModelUnavailable, VisitorError
 from lab.text.models import LanguageModel, Models
 from tabs.rendering import message as show
 

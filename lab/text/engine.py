@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lab.errors import EngineError
 from lab.text.beam import BeamSearch
 from lab.text.choosing import Choice, Dice, choose
-from lab.text.errors import EngineError
 from lab.text.forward import CachedGPT2
 from lab.text.rows import BeamStep, Event, Finished, Reason, Row, Step, Token
 from lab.text.strategies import Kind

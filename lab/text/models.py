@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.text.errors import ModelUnavailable
+from lab.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from lab.text.engine import Engine

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab.errors import PromptError
 from lab.text.decoding import Inspection, inspect
-from lab.text.errors import PromptError
 from lab.text.rows import Finished, Row, Token
 from lab.text.strategies import Kind, Strategy
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from lab.text.errors import PromptError
+from lab.errors import PromptError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from pydantic import Field
 
+from lab.errors import VisitorError
 from lab.settings import Settings
 from lab.text.decoding import DEFAULT_COLUMNS, DEFAULT_PROMPT, DecodingSettings, compare, inspect
-from lab.text.errors import VisitorError
 from lab.text.models import LanguageModel
 from lab.text.strategies import Kind, Strategy
 from tabs.page import Services

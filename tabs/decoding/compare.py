@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from lab.errors import VisitorError
 from lab.text.decoding import Comparison, DecodingSettings, compare, inspect
-from lab.text.errors import VisitorError
 from lab.text.models import LanguageModel
 from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, Controls, slider

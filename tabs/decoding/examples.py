@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lab.errors import VisitorError
 from lab.text.decoding import DecodingSettings, compare
-from lab.text.errors import VisitorError
 from lab.text.models import LanguageModel
 
 EXAMPLES = (

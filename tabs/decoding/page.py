@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from lab.errors import VisitorError
 from lab.source import source_of, source_of_processor
 from lab.text.decoding import DecodingSettings, View
-from lab.text.errors import VisitorError
 from lab.text.strategies import SAMPLERS, TITLES, Kind, Strategy
 from tabs.decoding import render
 from tabs.decoding.api import add_api

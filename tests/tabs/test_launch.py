@@ -188,7 +188,7 @@ def test_warming_loads_the_default_model_and_then_what_tabs_want(monkeypatch: py
 def test_a_model_that_cannot_be_had_leaves_the_page_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from lab.text.errors import ModelUnavailable
+    from lab.errors import ModelUnavailable
 
     services = Services(Models())
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lab.text.errors import ModelUnavailable
+from lab.errors import ModelUnavailable
 from lab.text.models import LanguageModel, Models
 from tabs.loading import wait_for_model
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
+from lab.errors import PromptError
 from lab.text import decoding
 from lab.text.decoding import (
     DEFAULT_COLUMNS,
@@ -24,7 +25,6 @@ from lab.text.decoding import (
     inspect,
 )
 from lab.text.engine import Stream
-from lab.text.errors import PromptError
 from lab.text.models import LanguageModel
 from lab.text.rows import Reason, Row
 from lab.text.strategies import SAMPLERS, Kind, Strategy

@@ -14,8 +14,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from safetensors.torch import load_file, save_file
 from transformers import GPT2LMHeadModel
 
+from lab.errors import ModelUnavailable
 from lab.text import models
-from lab.text.errors import ModelUnavailable
 from lab.text.models import BUILT_IN, GPT2, LanguageModel, Models, load_folder
 from lab.text.rows import Finished, Row
 from tests.lab.text.conftest import CONTEXT, PATIENCE, reference

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from lab.text.errors import PromptError, VisitorError
+from lab.errors import PromptError, VisitorError
 from lab.text.models import LanguageModel
 from lab.text.playing import CHOICES, continue_from, play, score
 from lab.text.rows import Row

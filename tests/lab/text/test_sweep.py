@@ -8,8 +8,8 @@ import random
 import pytest
 from transformers import GPT2LMHeadModel
 
+from lab.errors import PromptError
 from lab.text.decoding import DecodingSettings
-from lab.text.errors import PromptError
 from lab.text.measures import distinct_over, self_bleu
 from lab.text.models import LanguageModel
 from lab.text.rows import Row

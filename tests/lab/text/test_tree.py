@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from lab.errors import PromptError
 from lab.text.decoding import DecodingSettings
-from lab.text.errors import PromptError
 from lab.text.models import LanguageModel
 from lab.text.rows import Row
 from lab.text.strategies import Kind, Strategy

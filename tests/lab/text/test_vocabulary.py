@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from lab.text.errors import PromptError, VisitorError
+from lab.errors import PromptError, VisitorError
 from lab.text.vocabulary import MAX_PROMPT_CHARACTERS, Vocabulary, clean_prompt
 from tests.tiny import SENTENCES
 from training.corpus import END_OF_TEXT

@@ -17,3 +17,7 @@ class ModelUnavailable(VisitorError):
 
 class PromptError(VisitorError, ValueError):
     """A prompt that cannot be continued."""
+
+
+class UploadError(VisitorError, ValueError):
+    """A file that cannot be read as what it is meant to be."""
