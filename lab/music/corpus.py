@@ -61,7 +61,9 @@ def save_tunes(tunes: Iterable[Tune], path: Path) -> None:
     """Write one JSON object per line."""
     with path.open("w", encoding="utf-8") as file:
         for tune in tunes:
-            fields = {name: getattr(tune, name) for name in Tune.__slots__} | {"tokens": " ".join(map(_joined, tune.tokens))}
+            fields = {name: getattr(tune, name) for name in Tune.__slots__} | {
+                "tokens": " ".join(map(_joined, tune.tokens))
+            }
             file.write(json.dumps(fields, ensure_ascii=False) + "\n")
 
 

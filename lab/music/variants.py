@@ -8,6 +8,7 @@ runs of intervals; clusters are what such pairs connect.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ BACH_RUN, BACH_CONTAINMENT = 5, 0.4
 def intervals(melody: Melody) -> tuple[int, ...]:
     """Return the steps from note to note in semitones, rests left out."""
     pitches = melody.pitches
-    return tuple(b - a for a, b in zip(pitches, pitches[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(pitches))
 
 
 def runs(melody: Melody, length: int) -> set[tuple[int, ...]]:

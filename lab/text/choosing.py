@@ -34,7 +34,8 @@ CURVE_POINTS = 60  # of the cumulative distribution
 class Choice:
     """What choosing a row's next token needs: its strategy, the text so far, its dice, and what to report.
 
-    ``key`` is equal for equal strategies; rows are grouped by it. ``forced`` is taken whatever the strategy says.
+    ``key`` is equal for equal strategies; rows are grouped by it. ``forced`` is taken whatever the strategy says;
+    of the others only those that are ``allowed``, shape (vocabulary,), exist for it.
     """
 
     strategy: Strategy
@@ -44,6 +45,7 @@ class Choice:
     top: int = 0
     include: tuple[int, ...] = ()
     forced: int | None = None
+    allowed: torch.Tensor | None = None
 
 
 def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[Token]:
@@ -72,7 +74,8 @@ def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[Token]:
 
 def _choose_alike(logits: torch.Tensor, choices: Sequence[Choice], noise: torch.Tensor | None) -> list[Token]:
     """Choose a token for each of several rows that have the same strategy; noise is None if it rolls no dice."""
-    tempered, final = warp(logits, choices[0].strategy, [choice.ids for choice in choices])
+    ruled = masked(logits, [choice.allowed for choice in choices])
+    tempered, final = warp(ruled, choices[0].strategy, [choice.ids for choice in choices])
     probabilities = None if noise is None else final.softmax(-1)
     chosen = largest(final) if probabilities is None else draw(probabilities, noise)
     for row, choice in enumerate(choices):
@@ -92,6 +95,15 @@ def _choose_alike(logits: torch.Tensor, choices: Sequence[Choice], noise: torch.
         chosen.tolist(), *token_facts(log_probabilities, chosen), strategy_probability, distributions, strict=True
     )
     return [Token(token, log_p, strategy_p, rank, h, table) for token, log_p, rank, h, strategy_p, table in facts]
+
+
+def masked(logits: torch.Tensor, allowed: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """Return logits, (rows, vocabulary), without the tokens that a row's rules forbid; the argument is not changed."""
+    if all(mask is None for mask in allowed):
+        return logits
+    everything = torch.ones(logits.size(-1), dtype=torch.bool)
+    keep = torch.stack([everything if mask is None else mask for mask in allowed])  # (rows, vocabulary)
+    return logits.masked_fill(~keep, -torch.inf)
 
 
 def warp(logits: torch.Tensor, strategy: Strategy, texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

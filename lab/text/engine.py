@@ -9,22 +9,24 @@ columns of thirty others advance side by side, and nobody waits for somebody els
 from __future__ import annotations
 
 import logging
-import queue
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from lab.errors import EngineError
+from lab.lora import Adapter, Mix
 from lab.text.beam import BeamSearch
 from lab.text.choosing import Choice, Dice, choose
 from lab.text.forward import CachedGPT2
-from lab.text.rows import BeamStep, Event, Finished, Reason, Row, Step, Token
+from lab.text.rows import BeamStep, Finished, Progress, Reason, Row, Step, Token
 from lab.text.strategies import Kind
+from lab.text.stream import Stream
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -37,67 +39,6 @@ PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the lo
 MAX_WAITING_ROWS = 4096
 
 
-class Stream:
-    """Events of the rows of one submission, in the order in which they happened."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = tuple(rows)
-        self.cancelled = False
-        self._events: queue.SimpleQueue[list[Event] | EngineError | None] = queue.SimpleQueue()
-        self._pending: list[Event] = []  # of the step under way; the owner thread's alone
-        self._left = len(self.rows)
-        self._over = not self.rows
-
-    def drain(self, timeout: float | None = None) -> list[Event] | None:
-        """Return the events that have come, waiting for the first; None at the end, an empty list after a timeout.
-
-        Args:
-            timeout: seconds to wait, None for as long as it takes.
-
-        Raises:
-            EngineError: if the engine failed on these rows.
-        """
-        events: list[Event] = []
-        while not self._over:
-            try:
-                arrived = self._events.get(block=not events, timeout=timeout)
-            except queue.Empty:
-                return events
-            if isinstance(arrived, EngineError):
-                self._over = True
-                raise arrived
-            if arrived is None:
-                self._over = True
-            else:
-                events += arrived
-        return events or None
-
-    def cancel(self) -> None:
-        """Give the rows' places back at the next step; reading the stream then comes to its end."""
-        self.cancelled = True
-        self._events.put(None)
-
-    def __iter__(self) -> Iterator[Event]:
-        """Yield events until the end; leaving the loop early cancels."""
-        try:
-            while (events := self.drain()) is not None:
-                yield from events
-        finally:
-            self.cancel()
-
-    def _hand_out(self) -> None:
-        """Give the reader all events of a step at once: to wake it for each would hold up the owner thread."""
-        self._events.put(self._pending)
-        self._left -= sum(isinstance(event, Finished) for event in self._pending)
-        if not self._left:
-            self._events.put(None)
-        self._pending = []
-
-    def _fail(self, error: EngineError) -> None:
-        self.cancelled = True  # its rows that still wait have no reader any more
-        self._events.put(error)
-
-
 @dataclass
 class _Running:
     """A row in the batch; it occupies ``row.width`` slots of the cache."""
@@ -107,6 +48,8 @@ class _Running:
     stream: Stream
     choice: Choice
     beam: BeamSearch | None
+    progress: Progress | None
+    adapter: Adapter | None
     tokens: list[Token] = field(default_factory=list)
     started: float = 0.0
 
@@ -128,6 +71,7 @@ class Engine:
         self._end_of_text = model.config.eos_token_id
         self._threads = threads
         self._cache_bytes = cache_bytes
+        self._adapters: dict[str, Adapter] = {}  # entries are added, never changed: rows under way hold on to theirs
         self._wake = threading.Condition()
         self._waiting: deque[_Running] = deque()
         self._running: list[_Running] = []
@@ -139,6 +83,16 @@ class Engine:
     def load(self) -> tuple[int, int]:
         """Number of rows that run and that wait."""
         return len(self._running), len(self._waiting)
+
+    def add_adapter(self, name: str, adapter: Adapter) -> None:
+        """Let rows name an adapter; one of that name that was there serves the rows under way to their end.
+
+        Raises:
+            ValueError: if it does not fit the model.
+        """
+        if not self._forward.can_wear(adapter):
+            raise ValueError(f"the adapter {name!r} does not fit this model")
+        self._adapters[name] = adapter
 
     def submit(self, rows: Sequence[Row]) -> Stream:
         """Put rows in line and return the stream of their events.
@@ -187,7 +141,11 @@ class Engine:
             raise ValueError("a distribution needs top of at least 0, and tokens to include that are in the vocabulary")
         if not -(2**63) <= row.seed < 2**64:
             raise ValueError(f"the seed {row.seed} does not fit into 64 bits")
-        if row.adapter is not None:
+        if row.rules is not None and row.strategy.kind is Kind.BEAM:
+            raise ValueError("beam search takes no rules")
+        if not math.isfinite(row.strength):
+            raise ValueError(f"a strength of {row.strength} is not finite")
+        if row.adapter is not None and row.adapter not in self._adapters:
             raise ValueError(f"no adapter {row.adapter!r} is loaded")
         if self._forward.cache.bytes_for(row.width, len(row.prompt) + row.max_new_tokens) > self._cache_bytes:
             raise ValueError("the row alone needs more memory than the engine has")
@@ -196,7 +154,8 @@ class Engine:
         strategy = row.strategy.canonical()
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
-        return _Running(row, index, stream, choice, beam)
+        progress = row.rules.start(row.prompt) if row.rules is not None else None
+        return _Running(row, index, stream, choice, beam, progress, self._adapters.get(row.adapter))
 
     # From here on everything runs in the owner thread.
 
@@ -251,7 +210,7 @@ class Engine:
         Returns the tokens chosen, one per slot.
         """
         self._drop_cancelled(next_tokens)
-        parts = [self._forward.step(torch.tensor(next_tokens))] if self._running else []
+        parts = [self._forward.step(torch.tensor(next_tokens), self._mix(self._running))] if self._running else []
         if admitted:
             parts.append(self._read_prompts(admitted))
         if not parts:
@@ -266,6 +225,7 @@ class Engine:
         for entry in self._running:
             place = len(entry.tokens)
             entry.choice.forced = entry.row.forced[place] if place < len(entry.row.forced) else None
+            entry.choice.allowed = entry.progress.allowed() if entry.progress is not None else None
         sampling = [place for place, entry in enumerate(self._running) if entry.beam is None]
         sampling_logits = logits
         if len(sampling) < len(self._running):
@@ -288,7 +248,7 @@ class Engine:
                 kept_tokens += tokens
                 kept_slots += [slots[place] + parent for parent in parents]
         for stream in {entry.stream for entry in self._running}:
-            stream._hand_out()
+            stream.hand_out()
         self._running = kept_rows
         if kept_rows:
             self._forward.cache.keep(kept_slots)
@@ -297,31 +257,43 @@ class Engine:
         return kept_tokens
 
     def _read_prompts(self, admitted: list[_Running]) -> torch.Tensor:
-        """Prefill the admitted rows, rows of one prompt together, and append them to those under way.
+        """Prefill the admitted rows, rows of one prompt and adapter together, and append them to those under way.
 
         Prompts of similar length go together: padding costs as much as text, and neighbours in the cache attend
         together.
         """
-        by_prompt: dict[tuple[int, ...], list[_Running]] = {}
+        alike: dict[tuple[object, ...], list[_Running]] = {}
         for entry in admitted:
-            by_prompt.setdefault(entry.row.prompt, []).append(entry)
+            alike.setdefault((entry.row.prompt, entry.row.adapter, entry.row.strength), []).append(entry)
         now = time.perf_counter()
-        prompts = sorted(by_prompt, key=len)
-        for prompt in prompts:
-            for entry in by_prompt[prompt]:
+        groups = sorted(alike.values(), key=lambda group: len(group[0].row.prompt))
+        for group in groups:
+            for entry in group:
                 entry.started = now
                 self._running.append(entry)
         # At once for all that is to come: growing means copying.
         rows = sum(entry.row.width for entry in self._running)
         self._forward.cache.reserve(rows, max(_final_length(entry.row) for entry in self._running))
-        copies = [sum(entry.row.width for entry in by_prompt[prompt]) for prompt in prompts]
-        blocks = [slice(first, first + PREFILL_BLOCK) for first in range(0, len(prompts), PREFILL_BLOCK)]
-        return torch.cat([self._forward.prefill(prompts[block], copies[block]) for block in blocks])
+        blocks = [groups[first : first + PREFILL_BLOCK] for first in range(0, len(groups), PREFILL_BLOCK)]
+        return torch.cat([self._prefill(block) for block in blocks])
+
+    def _prefill(self, groups: Sequence[Sequence[_Running]]) -> torch.Tensor:
+        """Read the prompt of each group of rows once."""
+        prompts = [group[0].row.prompt for group in groups]
+        copies = [sum(entry.row.width for entry in group) for group in groups]
+        wishes = [(group[0].adapter, group[0].row.strength) for group in groups]
+        return self._forward.prefill(prompts, copies, Mix(wishes))
+
+    def _mix(self, entries: Sequence[_Running]) -> Mix:
+        """Return what the slots of these rows wear."""
+        return Mix([(entry.adapter, entry.row.strength) for entry in entries for _ in range(entry.row.width)])
 
     def _advance_sample(self, entry: _Running, token: Token) -> tuple[list[int], list[int]]:
         entry.tokens.append(token)
         entry.choice.ids.append(token.id)
-        entry.stream._pending.append(Step(entry.index, token))
+        if entry.progress is not None:
+            entry.progress.advance(token.id)
+        entry.stream.add(Step(entry.index, token))
         # A forced text is scored to its end, whatever stands in it.
         ended = token.id == self._end_of_text and len(entry.tokens) >= len(entry.row.forced)
         if ended or len(entry.tokens) == entry.row.max_new_tokens:
@@ -331,7 +303,7 @@ class Engine:
 
     def _advance_beams(self, entry: _Running, logits: torch.Tensor) -> tuple[list[int], list[int]]:
         parents, tokens, candidates = entry.beam.advance(logits)
-        entry.stream._pending.append(BeamStep(entry.index, entry.beam.best, candidates))
+        entry.stream.add(BeamStep(entry.index, entry.beam.best, candidates))
         if entry.beam.done:
             self._finish(entry, entry.beam.best)
             return [], []
@@ -341,7 +313,7 @@ class Engine:
         ended = tokens[-1].id == self._end_of_text
         seconds = time.perf_counter() - entry.started
         reason = Reason.END_OF_TEXT if ended else Reason.LENGTH
-        entry.stream._pending.append(Finished(entry.index, tuple(tokens), reason, seconds))
+        entry.stream.add(Finished(entry.index, tuple(tokens), reason, seconds))
 
     def _drop_cancelled(self, next_tokens: list[int]) -> None:
         """Take rows whose stream was cancelled out of the batch, and their tokens out of ``next_tokens``."""
@@ -358,7 +330,7 @@ class Engine:
 
     def _abandon(self, message: str) -> None:
         for stream in {id(entry.stream): entry.stream for entry in self._running}.values():
-            stream._fail(EngineError(message))
+            stream.fail(EngineError(message))
         self._running = []
         self._forward.cache.clear()
 

@@ -19,11 +19,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from lab.lora import Adapter, Mix
+
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
 
 TIME_STEP = 64  # the buffers grow by so many positions
 SLOT_STEP = 8  # and so many slots at a time
+ADAPTABLE = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")  # modules of a block that an adapter may change
+NO_MIX = Mix([])  # all rows wear the base
 BLOCK = 24  # slots that attend together; each block looks as far back as its longest, not as everyone's longest
 
 
@@ -116,13 +120,19 @@ class CachedGPT2:
         self._scale = None if config.scale_attn_weights else 1.0
         self.cache = RaggedCache(config.n_layer, config.n_head, config.n_embd // config.n_head, model.dtype)
 
+    def can_wear(self, adapter: Adapter) -> bool:
+        """Tell whether an adapter changes nothing but what this forward pass lets it change."""
+        names = {f"transformer.h.{layer}.{part}" for layer in range(len(self.transformer.h)) for part in ADAPTABLE}
+        return names.issuperset(adapter.matrices) and adapter.fits(self.model)
+
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Sequence[int]], copies: Sequence[int]) -> torch.Tensor:
+    def prefill(self, prompts: Sequence[Sequence[int]], copies: Sequence[int], mix: Mix = NO_MIX) -> torch.Tensor:
         """Read prompts into new slots at the end and return the logits after each.
 
         Args:
             prompts: token ids, each between 1 and ``context`` long.
             copies: how many slots each prompt is to fill; a prompt is read once, whatever the number.
+            mix: which adapter each prompt wears.
 
         Returns:
             Logits in fp32, shape (sum of copies, vocabulary), a prompt's copies next to each other.
@@ -139,21 +149,23 @@ class CachedGPT2:
 
         hidden = self.transformer.wte(ids) + self.transformer.wpe(torch.arange(longest))  # (prompts, time, width)
         for layer, block in enumerate(self.transformer.h):
-            query, key, value = self._query_key_value(block, hidden)  # each (prompts, heads, time, head width)
+            worn = _Worn(mix, layer)
+            query, key, value = self._query_key_value(block, hidden, worn)  # each (prompts, heads, time, head width)
             self.cache.keys[layer, first:last, :, :longest] = key[source]
             self.cache.values[layer, first:last, :, :longest] = value[source]
             attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=self._scale)
-            hidden = self._rest_of_block(block, hidden, attended)
+            hidden = self._rest_of_block(block, hidden, attended, worn)
         self.cache.lengths = torch.cat([self.cache.lengths, lengths[source]])
         ends = hidden[torch.arange(len(prompts)), lengths - 1]  # (prompts, width)
         return self._logits(ends)[source]
 
     @torch.inference_mode()
-    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+    def step(self, tokens: torch.Tensor, mix: Mix = NO_MIX) -> torch.Tensor:
         """Append one token to every slot in use and return the logits after it.
 
         Args:
             tokens: shape (rows,). No slot may have reached ``context`` yet.
+            mix: which adapter each slot wears.
 
         Returns:
             Logits in fp32, shape (rows, vocabulary).
@@ -164,7 +176,8 @@ class CachedGPT2:
         blocks = [self._block(first, positions[first : first + BLOCK]) for first in range(0, rows, BLOCK)]
         hidden = (self.transformer.wte(tokens) + self.transformer.wpe(positions))[:, None]  # (rows, 1, width)
         for layer, block in enumerate(self.transformer.h):
-            query, key, value = self._query_key_value(block, hidden)  # each (rows, heads, 1, head width)
+            worn = _Worn(mix, layer)
+            query, key, value = self._query_key_value(block, hidden, worn)  # each (rows, heads, 1, head width)
             keys, values = self.cache.keys[layer], self.cache.values[layer]
             keys[slots, :, positions] = key[:, :, 0]
             values[slots, :, positions] = value[:, :, 0]
@@ -174,7 +187,7 @@ class CachedGPT2:
                 )
                 for part, back, visible in blocks
             ]
-            hidden = self._rest_of_block(block, hidden, torch.cat(attended))
+            hidden = self._rest_of_block(block, hidden, torch.cat(attended), worn)
         self.cache.lengths = positions + 1
         return self._logits(hidden[:, 0])
 
@@ -185,13 +198,28 @@ class CachedGPT2:
         visible = torch.arange(time) <= positions[:, None]
         return slice(first, first + len(positions)), time, visible[:, None, None, :]  # (slots, 1, 1, time)
 
-    def _query_key_value(self, block: torch.nn.Module, hidden: torch.Tensor) -> list[torch.Tensor]:
-        packed = block.attn.c_attn(block.ln_1(hidden))  # (rows, time, 3 * width)
+    def _query_key_value(self, block: torch.nn.Module, hidden: torch.Tensor, worn: _Worn) -> list[torch.Tensor]:
+        packed = worn("attn.c_attn", block.attn.c_attn, block.ln_1(hidden))  # (rows, time, 3 * width)
         return [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=-1)]
 
-    def _rest_of_block(self, block: torch.nn.Module, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        hidden = hidden + block.attn.c_proj(attended.transpose(1, 2).flatten(2))
-        return hidden + block.mlp(block.ln_2(hidden))
+    def _rest_of_block(
+        self, block: torch.nn.Module, hidden: torch.Tensor, attended: torch.Tensor, worn: _Worn
+    ) -> torch.Tensor:
+        hidden = hidden + worn("attn.c_proj", block.attn.c_proj, attended.transpose(1, 2).flatten(2))
+        inner = block.mlp.act(worn("mlp.c_fc", block.mlp.c_fc, block.ln_2(hidden)))
+        return hidden + worn("mlp.c_proj", block.mlp.c_proj, inner)
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.model.lm_head(self.transformer.ln_f(hidden)).float()
+
+
+class _Worn:
+    """Applies the linear layers of one block, with what each row's adapter adds."""
+
+    def __init__(self, mix: Mix, layer: int) -> None:
+        self._mix = mix
+        self._prefix = f"transformer.h.{layer}."
+
+    def __call__(self, name: str, layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        y = layer(x)
+        return self._mix.add(self._prefix + name, x, y) if self._mix.parts else y

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
 
 from lab.text.strategies import Kind, Strategy
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Progress(Protocol):
+    """Where in a text that keeps to rules a row has come to."""
+
+    def allowed(self) -> torch.Tensor:
+        """Return which tokens may come next, shape (vocabulary,), bool; at least one."""
+
+    def advance(self, token: int) -> None:
+        """Take in the token that was chosen."""
+
+
+class Rules(Protocol):
+    """What a row's text must keep to; tokens that would break it are masked before the strategy sees them."""
+
+    def start(self, ids: Sequence[int]) -> Progress:
+        """Return the state after a prompt. Raises ValueError for a prompt to which the rules do not apply."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,7 @@ class Row:
             them. Beam search takes none.
         adapter: name of the adapter to apply, None for the base model.
         strength: factor on the adapter's change, 1 for the change as it was trained.
+        rules: what the text must keep to, None for nothing. Beam search takes none.
     """
 
     prompt: tuple[int, ...]
@@ -34,6 +57,7 @@ class Row:
     forced: tuple[int, ...] = ()
     adapter: str | None = None
     strength: float = 1.0
+    rules: Rules | None = None
 
     @property
     def width(self) -> int:

@@ -15,9 +15,10 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lab.text.engine import Engine, Stream
+from lab.text.engine import Engine
 from lab.text.rows import Event, Finished, Row
 from lab.text.strategies import generate_arguments
+from lab.text.stream import Stream
 
 END_OF_TEXT = 0
 CONTEXT = 64
@@ -162,10 +163,10 @@ def gated(engine: Engine, before_step: Callable[[], None] = lambda: None) -> Ite
     """Put a gate before the engine's steps; ``before_step`` is called in the owner thread after each passage."""
     gate, step = Gate(), engine._forward.step
 
-    def gated_step(tokens: torch.Tensor) -> torch.Tensor:
+    def gated_step(tokens: torch.Tensor, *mix: object) -> torch.Tensor:
         gate.pass_through()
         before_step()
-        return step(tokens)
+        return step(tokens, *mix)
 
     engine._forward.step = gated_step
     try:

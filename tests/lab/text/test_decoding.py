@@ -24,10 +24,10 @@ from lab.text.decoding import (
     compare,
     inspect,
 )
-from lab.text.engine import Stream
 from lab.text.models import LanguageModel
 from lab.text.rows import Reason, Row
 from lab.text.strategies import SAMPLERS, Kind, Strategy
+from lab.text.stream import Stream
 from tests.lab.text.conftest import CONTEXT, gated, reference, wait_until
 
 PROMPT = "The old house had"

@@ -12,9 +12,10 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from lab.text import engine as engine_module
-from lab.text.engine import Engine, EngineError, Stream
+from lab.text.engine import Engine, EngineError
 from lab.text.rows import BeamStep, Finished, Reason, Row, Step
 from lab.text.strategies import Kind, Strategy
+from lab.text.stream import Stream
 from tests.lab.text.conftest import (
     CONTEXT,
     END_OF_TEXT,
@@ -273,9 +274,9 @@ def count_prefills(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]
     """Return a list to which every prefill from now on adds the number of its rows."""
     prefill, rows = engine._forward.prefill, []
 
-    def counted(prompts: list[tuple[int, ...]], copies: list[int]) -> torch.Tensor:
+    def counted(prompts: list[tuple[int, ...]], copies: list[int], *mix: object) -> torch.Tensor:
         rows.append(sum(copies))
-        return prefill(prompts, copies)
+        return prefill(prompts, copies, *mix)
 
     monkeypatch.setattr(engine._forward, "prefill", counted)
     return rows
@@ -457,9 +458,9 @@ def test_prompts_are_read_a_few_at_a_time(
     lengths_read: list[list[int]] = []
     prefill = engine._forward.prefill
 
-    def counted(prompts: list[tuple[int, ...]], copies: list[int]) -> torch.Tensor:
+    def counted(prompts: list[tuple[int, ...]], copies: list[int], *mix: object) -> torch.Tensor:
         lengths_read.append([len(prompt) for prompt in prompts])
-        return prefill(prompts, copies)
+        return prefill(prompts, copies, *mix)
 
     monkeypatch.setattr(engine._forward, "prefill", counted)
     rows = [Row((first, *PROMPTS[length % 4]), DICE, max_new_tokens=8) for length, first in enumerate(range(20, 50))]

@@ -1,0 +1,168 @@
+"""Which tokens may come next, so that every bar is as long as the meter says.
+
+A model that writes freely completes some two bars of three. The rules below leave it every choice of melody and rhythm
+but those that would break a bar: notes that reach over the bar line (unless tied), a bar line too early, an end in the
+middle of a bar. The number of phrases that the header announces is kept as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lab.music.melody import Meter
+from lab.music.tokens import MAX_PHRASES, Vocabulary, parse_note
+
+MAX_BARS = 64  # after which a melody ends at the next chance
+
+
+class Grammar:
+    """The rules over one vocabulary. Its masks are made once for each situation and shared."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.notes = {id_: parse_note(name) for id_, name in enumerate(vocabulary.names) if ":" in name}
+        durations = {duration for _, duration in self.notes.values()}
+        self._by_pitch: dict[int | None, set[int]] = {}
+        for pitch, duration in self.notes.values():
+            self._by_pitch.setdefault(pitch, set()).add(duration)
+        # What is left of a bar must be a sum of durations that exist: reachable[n] tells it for n ticks.
+        longest = max(meter.bar for meter in vocabulary.meters)
+        self._reachable = [True] + [False] * longest
+        for left in range(1, longest + 1):
+            self._reachable[left] = any(d <= left and self._reachable[left - d] for d in durations)
+        self._masks: dict[tuple[object, ...], torch.Tensor] = {}
+
+    def start(self, ids: Sequence[int]) -> State:
+        """Return the state after a prompt: the header's three tokens and perhaps an opening.
+
+        Raises:
+            ValueError: if the prompt does not begin with a header.
+        """
+        names = self.vocabulary.decode(ids[:3])
+        if len(names) < 3 or "/" not in names[1] or not names[2].endswith(" phrases"):
+            raise ValueError("a melody begins with mode, meter and number of phrases")
+        phrases = int(names[2].removesuffix(" phrases"))
+        state = State(self, Meter.parse(names[1]), phrases if phrases < MAX_PHRASES else None)
+        for id_ in ids[3:]:
+            state.advance(id_)
+        return state
+
+    def mask(
+        self, signs: frozenset[int], room: int = 0, *, pitch: int | bool | None = True, to_fill: bool = True
+    ) -> torch.Tensor:
+        """Return which tokens are allowed, shape (vocabulary,), bool.
+
+        Args:
+            signs: ids of the signs that are.
+            room: ticks; longer notes are not. 0 for no notes.
+            pitch: the only pitch allowed, True for any.
+            to_fill: whether the room must be filled; then notes that leave less than any others could fill are not.
+        """
+        key = (signs, room, pitch, to_fill)
+        if key not in self._masks:
+            allowed = torch.zeros(len(self.vocabulary), dtype=torch.bool)
+            allowed[list(signs)] = True
+            for id_, (of_note, duration) in self.notes.items():
+                fits = duration <= room and (self._reachable[room - duration] or not to_fill)
+                allowed[id_] = fits and (pitch is True or pitch == of_note)
+            self._masks[key] = allowed
+        return self._masks[key]
+
+    def can_continue(self, pitch: int | None, room: int) -> bool:
+        """Tell whether a note of that pitch can stand at the beginning of so much room."""
+        return any(d <= room and self._reachable[room - d] for d in self._by_pitch.get(pitch, ()))
+
+
+@dataclass
+class State:
+    """Where in a melody a sequence of tokens has come to.
+
+    Attributes:
+        pickup: ticks before the first bar line, None while that is still to come.
+        position: ticks since the last bar line, or since the beginning.
+        pitch: of the last note, None after a rest or where no note has been.
+        tied: whether that note is to go on after the bar line.
+        after_note: whether the last token was a note or rest.
+    """
+
+    grammar: Grammar
+    meter: Meter
+    phrases: int | None
+    pickup: int | None = None
+    position: int = 0
+    bars: int = 0
+    phrases_written: int = 0
+    pitch: int | None = None
+    sounded: bool = False
+    tied: bool = False
+    after_note: bool = False
+
+    def advance(self, id_: int) -> None:
+        """Take in a token; what breaks the rules is taken in as well as can be."""
+        vocabulary = self.grammar.vocabulary
+        note = self.grammar.notes.get(id_)
+        self.after_note = note is not None
+        if note is not None:
+            self.pitch, duration = note
+            self.position += duration
+            self.sounded |= self.pitch is not None
+            self.tied = False
+        elif id_ == vocabulary.bar:
+            if self.pickup is None:
+                self.pickup = self.position
+            self.position = 0
+            self.bars += 1
+        elif id_ == vocabulary.tie:
+            self.tied = True
+        elif id_ == vocabulary.phrase:
+            self.phrases_written += 1
+
+    def allowed(self) -> torch.Tensor:
+        """Return which tokens may come next, shape (vocabulary,), bool; at least one always may."""
+        mask, bar_line = self.grammar.mask, frozenset({self.grammar.vocabulary.bar})
+        if self.pickup is None:
+            return self._allowed_in_pickup()
+        left = self.meter.bar - self.position
+        if left < 0 or (self.tied and left == 0):  # too long a bar, from a prompt against the rules, ends at once
+            return mask(bar_line)
+        if self.tied:
+            return mask(frozenset(), left, pitch=self.pitch)
+        if self._must_end(left):
+            return mask(frozenset({self.grammar.vocabulary.end}))
+        return mask(self._signs(left), left)
+
+    def _complete(self, left: int) -> bool:
+        """Tell whether the melody may end here: at a full bar, or at one that the pickup makes full."""
+        return self.sounded and self.position > 0 and left in (0, self.pickup)
+
+    def _must_end(self, left: int) -> bool:
+        said_all = self.phrases is not None and self.phrases_written >= self.phrases and not self.after_note
+        return self._complete(left) and (said_all or self.bars >= MAX_BARS)
+
+    def _signs(self, left: int) -> frozenset[int]:
+        vocabulary = self.grammar.vocabulary
+        signs = set()
+        if self.after_note:
+            signs.add(vocabulary.phrase)
+        if self.phrases is None and self._complete(left) and not self.after_note:
+            signs.add(vocabulary.end)
+        if left == 0:
+            signs.add(vocabulary.bar)
+            if self._may_tie():
+                signs.add(vocabulary.tie)
+        return frozenset(signs)
+
+    def _may_tie(self) -> bool:
+        return self.after_note and self.pitch is not None and self.grammar.can_continue(self.pitch, self.meter.bar)
+
+    def _allowed_in_pickup(self) -> torch.Tensor:
+        signs = {self.grammar.vocabulary.bar}
+        if self.tied:
+            return self.grammar.mask(frozenset(signs))
+        if self._may_tie():
+            signs.add(self.grammar.vocabulary.tie)
+        room = max(self.meter.bar - 1 - self.position, 0)  # a full bar is no pickup
+        return self.grammar.mask(frozenset(signs), room, to_fill=False)
