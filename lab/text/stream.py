@@ -44,7 +44,7 @@ class Stream:
                 if not events:
                     raise arrived
                 self._error = arrived  # the next call raises it: first what came before
-            if arrived is None:
+            elif arrived is None:
                 self._over = True
             else:
                 events += arrived
