@@ -196,10 +196,16 @@ def token_facts(log_probabilities: torch.Tensor, tokens: torch.Tensor) -> tuple[
 def distribution(
     log_probabilities: torch.Tensor, tempered: torch.Tensor, final: torch.Tensor, top: int, include: Sequence[int]
 ) -> Distribution:
-    """Return the top of one row's distribution at each stage; all three arguments have shape (vocabulary,)."""
+    """Return the top of one row's distribution at each stage; all three tensors have shape (vocabulary,).
+
+    Args:
+        top: how many to report at most; a token that the row's rules forbid is never among them.
+        include: tokens to report beside them.
+    """
     stages = torch.stack([log_probabilities.exp(), tempered.softmax(-1), final.softmax(-1)])  # (3, vocabulary)
-    best = log_probabilities.topk(min(top, len(log_probabilities))).indices.tolist()
-    ids = [*best, *sorted(set(include) - set(best), key=lambda token: -float(log_probabilities[token]))]
+    # Of the tempered scores: a penalty may have changed the model's own order, and rules the choice itself.
+    best = tempered.topk(min(top, int(torch.isfinite(tempered).sum()))).indices.tolist()
+    ids = [*best, *sorted(set(include) - set(best), key=lambda token: -float(tempered[token]))]
     kept = torch.isfinite(final)
     mass = stages[1].sort(descending=True).values.cumsum(0)
     counts = sorted({round(len(mass) ** (n / CURVE_POINTS)) for n in range(CURVE_POINTS + 1)})

@@ -81,7 +81,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The top of a step's distribution, most probable first, and how much of all tokens survived the truncation.
+    """The top of a step's distribution, most probable after temperature first, and how much survived the truncation.
 
     Attributes:
         kept_mass: share of the tempered distribution that was kept.

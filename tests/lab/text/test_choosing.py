@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -152,7 +153,8 @@ def test_distribution_adds_up_at_each_stage(strategy: Strategy) -> None:
     assert math.fsum(c.tempered for c in kept) == pytest.approx(table.kept_mass, abs=1e-5)
     for candidate in kept:  # what is left is renormalised
         assert candidate.final == pytest.approx(candidate.tempered / table.kept_mass, abs=1e-5)
-    assert [c.raw for c in table.candidates] == sorted((c.raw for c in table.candidates), reverse=True)
+    # A penalty may change the model's own order: what counts is the order in which the strategy sees the tokens.
+    assert [c.tempered for c in table.candidates] == sorted((c.tempered for c in table.candidates), reverse=True)
     drawn = next(c for c in table.candidates if c.id == token.id)
     assert drawn.raw == pytest.approx(math.exp(token.log_probability), abs=1e-6)
     if strategy.samples:
@@ -217,6 +219,21 @@ def test_distribution_reports_the_top_what_was_asked_for_and_what_was_drawn() ->
         assert [c.id for c in token.distribution.candidates] == [id_ for id_ in order if id_ in expected]
         outside += token.id not in {*order[:3], *include}
     assert outside  # the drawn token was at times one that nobody had asked for
+
+
+def test_the_top_holds_no_token_that_the_rules_forbid() -> None:
+    logits = random_logits(1, seed=2)
+    order = logits[0].argsort(descending=True).tolist()
+    allowed = torch.zeros(VOCABULARY, dtype=torch.bool)
+    allowed[order[4:40:6]] = True  # six tokens, the most probable ones not among them
+    for top, expected in ((3, order[4:40:6][:3]), (50, order[4:40:6])):
+        ruled = replace(choice(Strategy(kind=Kind.GREEDY), top=top), allowed=allowed)
+        (token,) = choose(logits, [ruled])
+        assert token.distribution is not None
+        assert [c.id for c in token.distribution.candidates] == expected
+    seen = replace(choice(Strategy(kind=Kind.GREEDY), top=3, include=(order[0],)), allowed=allowed)
+    *_, last = choose(logits, [seen])[0].distribution.candidates  # type: ignore[union-attr]
+    assert (last.id, last.final) == (order[0], 0.0)  # unless it is asked for
 
 
 def test_a_mixed_batch_is_its_rows_alone() -> None:
