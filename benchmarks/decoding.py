@@ -215,6 +215,7 @@ def measure(model: GPT2LMHeadModel, engine: Engine, repeats: int) -> list[Figure
 
 
 def main() -> None:
+    """Measure all and print the figures."""
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=5, help="turns of each measurement")
     arguments = options.parse_args()

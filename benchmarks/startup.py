@@ -81,6 +81,7 @@ def seconds_to_first_page(command: Sequence[str], ready: str | None = None) -> t
 
 
 def main() -> None:
+    """Measure the starts and print the figures."""
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=3)
     arguments = options.parse_args()

@@ -16,6 +16,7 @@ LINK = "/?tab=decoding&prompt=Once+upon+a+time+there+was+a+little+girl+who&seed=
 
 
 def main(address: str) -> None:
+    """Open a link in the app at this address and keep a picture of its result."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
