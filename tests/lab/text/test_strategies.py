@@ -118,6 +118,29 @@ def test_several_strategies_in_one_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("top_k(5)", ["5"]),
+        ("top_p(p=0.5)", ["p=0.5"]),
+        ("greedy(top_k=5)", ["top_k=5"]),
+        ("top_p(top_p=0.5,7,x=1)", ["7", "x=1"]),
+        ("top_k(top_k)", ["top_k"]),
+        ("temperature(kind=greedy)", ["kind=greedy"]),
+        ("top_k()", []),
+        ("top_k(top_k=5,)", []),
+    ],
+)
+def test_what_a_kind_does_not_take_is_left_out_with_a_note(text: str, left_out: list[str]) -> None:
+    strategy, notes = Strategy.from_text(text)
+    assert strategy == strategy.canonical()
+    assert strategy.kind == text.partition("(")[0]
+    assert len(notes) == len(left_out)
+    for note, argument in zip(notes, left_out, strict=True):
+        assert f"{argument!r} is left out" in note
+        assert all(name in note for name in strategy.parameters)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
