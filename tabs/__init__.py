@@ -14,4 +14,7 @@ class Tab:
     module: str
 
 
-TABS = (Tab("decoding", "Decoding", "tabs.decoding"),)
+TABS = (
+    Tab("decoding", "Decoding", "tabs.decoding"),
+    Tab("melodies", "Folk → Bach", "tabs.melodies"),
+)

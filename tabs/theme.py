@@ -9,6 +9,11 @@ import gradio as gr
 STYLE = Path(__file__).with_name("style.css")
 
 
+def style() -> str:
+    """Return the style sheet of the app, then those of the tabs that have one."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in (STYLE, *sorted(STYLE.parent.glob("*/style.css"))))
+
+
 def theme() -> gr.themes.Base:
     """Return the theme. No web font: a page must need nothing from outside."""
     return gr.themes.Base(

@@ -50,10 +50,10 @@ class Method:
 
 
 METHODS = (
-    Method("last-block", "Last block", 1e-3, 240),
-    Method("lora", "LoRA", 4e-3, 240),
-    Method("full", "Full", 5e-4, 240),
-    Method("scratch", "From scratch", 2e-3, 600),
+    Method("last-block", "Last block", 1e-3, 120),
+    Method("lora", "LoRA", 2e-3, 160),
+    Method("full", "Full", 4e-4, 120),
+    Method("scratch", "From scratch", 2e-3, 400),
 )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lab.music.melody import TICKS_PER_QUARTER, Melody, Meter, Note, mode_of, normalized
 
 if TYPE_CHECKING:
+    from music21.note import GeneralNote
     from music21.stream import Part, Score
 
 
@@ -65,7 +66,7 @@ def chorale_of(score: Score, name: str) -> Chorale:
     voices = [_notes(part) for part in parts]
     tonic = next(note.pitch for note in reversed(voices[3]) if note.pitch is not None) % 12
     mode = mode_of([note for voice in voices for note in voice], tonic)
-    title = score.metadata.title or score.metadata.movementName or name
+    title = (score.metadata and (score.metadata.title or score.metadata.movementName)) or name
     melody = normalized(voices[0], meter, tonic, pickup, mode)
     return Chorale(name, name if title.endswith((".mxl", ".xml")) else title, melody)
 
@@ -102,6 +103,8 @@ def _notes(part: Part) -> list[Note]:
     """Return a part's notes, tied ones as one, fermatas as phrase ends."""
     notes: list[Note] = []
     position = 0
+    # stripTies drops what stands over the later parts of a tied note.
+    fermatas = [element.offset for element in part.flatten().notesAndRests if _has_fermata(element)]
     for element in part.stripTies().flatten().notesAndRests:
         if element.duration.isGrace:
             continue
@@ -110,7 +113,7 @@ def _notes(part: Part) -> list[Note]:
         start, duration = ticks(element.offset), ticks(element.duration.quarterLength)
         if start != position:
             raise UnreadableChorale("a gap, or two voices in one part")
-        fermata = any("Fermata" in expression.classes for expression in element.expressions)
+        fermata = any(element.offset <= offset < element.offset + element.quarterLength for offset in fermatas)
         notes.append(Note(None if element.isRest else element.pitch.midi, duration, fermata))
         position += duration
     if not any(note.pitch is not None for note in notes):
@@ -118,3 +121,7 @@ def _notes(part: Part) -> list[Note]:
     last = notes[-1]
     notes[-1] = Note(last.pitch, last.duration, True)
     return notes
+
+
+def _has_fermata(element: GeneralNote) -> bool:
+    return any("Fermata" in expression.classes for expression in element.expressions)

@@ -18,8 +18,11 @@ SHARPS = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "H": 5, "F#": 6, "F": 
 PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11, "H": 11}
 ORDER_OF_SHARPS = "FCGDAEB"
 ACCIDENTALS = {"^": 1, "_": -1, "=": 0}
-TOKEN = re.compile(r"(?P<note>(?P<accidental>[\^_=]?)(?P<letter>[A-Ga-gz])(?P<octave>[,']*)(?P<length>\d*)(?P<tie>-?))"
-                   r"|(?P<bar>\|)|(?P<line>\n)|(?P<space>[ \t\r])")  # fmt: skip
+TOKEN = re.compile(
+    r"(?P<note>(?P<accidental>[\^_=]?)(?P<letter>[A-Ga-gz])(?P<octave>[,']*)"
+    r"(?P<length>\d*)(?P<slash>/?)(?P<divisor>\d*)(?P<tie>-?))"
+    r"|(?P<bar>\|)|(?P<line>\n)|(?P<space>[ \t\r])"
+)
 
 # Where German is, or was when the song was written down, spoken: parts of the field for the origin.
 GERMAN_REGIONS = (
@@ -71,8 +74,8 @@ def read_song(fields: dict[str, str], body: str) -> Song:
         meter = Meter.parse(fields.get("M", ""))
     except ValueError as error:
         raise UnreadableSong(f"meter: {error}") from None
-    numerator, _, denominator = fields.get("L", "1/8").partition("/")
-    unit, rest = divmod(TICKS_PER_WHOLE * int(numerator), int(denominator))
+    of_whole = re.fullmatch(r"(\d+)/([1-9]\d*)", fields.get("L", "1/8"))
+    unit, rest = divmod(TICKS_PER_WHOLE * int(of_whole[1]), int(of_whole[2])) if of_whole else (0, 0)
     if rest or not unit:
         raise UnreadableSong(f"a unit of {fields['L']} of a whole note")
     tonic, sharps = read_key(fields.get("K", "C"))
@@ -93,7 +96,7 @@ def read_key(text: str) -> tuple[int, int]:
     """
     minor = text.endswith("m")
     name = text.removesuffix("m")
-    if name not in SHARPS:
+    if name not in SHARPS or abs(SHARPS[name] - 3 * minor) > 7:
         raise UnreadableSong(f"no key is called {text[:20]!r}")
     alteration = 1 if name.endswith("#") else -1 if name.endswith(("b", "s")) else 0
     return (PITCH_CLASSES[name[0]] + alteration) % 12, SHARPS[name] - 3 * minor
@@ -141,12 +144,19 @@ def read_bars(body: str, unit: int, sharps: int, bar_length: int) -> list[list[_
             if sum(note.duration for note in bars[-1]) == bar_length:
                 end_bar()
         elif match["note"]:
-            duration = unit * int(match["length"] or 1)
-            if not duration:
-                raise UnreadableSong("a note without length")
+            duration = _duration(match, unit)
             bars[-1].append(_Reading(_pitch(match, signature, accidentals), duration, tied=bool(match["tie"])))
     _end_phrase(bars)
     return [bar for bar in bars if bar]
+
+
+def _duration(match: re.Match[str], unit: int) -> int:
+    """Return a note's ticks; ``/`` without a number halves, as everywhere in ABC."""
+    divisor = int(match["divisor"] or 2) if match["slash"] else 1
+    duration, rest = divmod(unit * int(match["length"] or 1), divisor) if divisor else (0, 0)
+    if rest or not duration:
+        raise UnreadableSong("a note's length is not a multiple of a thirty-second")
+    return duration
 
 
 def _pitch(match: re.Match[str], signature: dict[str, int], accidentals: dict[tuple[str, int], int]) -> int | None:

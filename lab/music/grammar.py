@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from lab.music.melody import Meter
-from lab.music.tokens import MAX_PHRASES, Vocabulary, parse_note
+from lab.music.tokens import MAX_PHRASES, MODES, Vocabulary, parse_note
 
 MAX_BARS = 64  # after which a melody ends at the next chance
 
@@ -42,7 +42,7 @@ class Grammar:
             ValueError: if the prompt does not begin with a header.
         """
         names = self.vocabulary.decode(ids[:3])
-        if len(names) < 3 or "/" not in names[1] or not names[2].endswith(" phrases"):
+        if len(names) < 3 or names[0] not in MODES or "/" not in names[1] or not names[2].endswith(" phrases"):
             raise ValueError("a melody begins with mode, meter and number of phrases")
         phrases = int(names[2].removesuffix(" phrases"))
         state = State(self, Meter.parse(names[1]), phrases if phrases < MAX_PHRASES else None)
@@ -70,6 +70,10 @@ class Grammar:
                 allowed[id_] = fits and (pitch is True or pitch == of_note)
             self._masks[key] = allowed
         return self._masks[key]
+
+    def can_fill(self, room: int) -> bool:
+        """Tell whether there are notes that fill so much room."""
+        return self._reachable[room]
 
     def can_continue(self, pitch: int | None, room: int) -> bool:
         """Tell whether a note of that pitch can stand at the beginning of so much room."""
@@ -126,9 +130,10 @@ class State:
         if self.pickup is None:
             return self._allowed_in_pickup()
         left = self.meter.bar - self.position
-        if left < 0 or (self.tied and left == 0):  # too long a bar, from a prompt against the rules, ends at once
+        # A bar that is too long, or that no notes can fill, from a prompt against the rules, ends at once.
+        if left < 0 or not self.grammar.can_fill(left) or (self.tied and left == 0):
             return mask(bar_line)
-        if self.tied:
+        if self.tied and self.grammar.can_continue(self.pitch, left):
             return mask(frozenset(), left, pitch=self.pitch)
         if self._must_end(left):
             return mask(frozenset({self.grammar.vocabulary.end}))
@@ -139,15 +144,17 @@ class State:
         return self.sounded and self.position > 0 and left in (0, self.pickup)
 
     def _must_end(self, left: int) -> bool:
-        said_all = self.phrases is not None and self.phrases_written >= self.phrases and not self.after_note
+        said_all = self.phrases is not None and self.phrases_written >= self.phrases
         return self._complete(left) and (said_all or self.bars >= MAX_BARS)
 
     def _signs(self, left: int) -> frozenset[int]:
         vocabulary = self.grammar.vocabulary
         signs = set()
-        if self.after_note:
+        last = self.phrases is not None and self.phrases_written + 1 >= self.phrases
+        if self.after_note and (not last or self._complete(left)):  # the last phrase ends with the melody
             signs.add(vocabulary.phrase)
-        if self.phrases is None and self._complete(left) and not self.after_note:
+        said_enough = self.phrases is None and self.phrases_written >= MAX_PHRASES
+        if said_enough and self._complete(left) and not self.after_note:
             signs.add(vocabulary.end)
         if left == 0:
             signs.add(vocabulary.bar)

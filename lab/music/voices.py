@@ -1,0 +1,182 @@
+"""The voices of the melodies tab: the folk-song model and what became of it, each loaded at first use and kept.
+
+folk          the model as it was trained on folk songs
+header        the same, told the meter and the number of phrases that are usual in Bach: what asking alone does
+last block    its last block trained on chorales, the rest frozen
+LoRA          all of it frozen, changes of low rank trained beside it; their strength can be turned
+full          all of it trained on chorales
+from scratch  a fresh model of the same size, trained on the chorales alone
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+    from lab.music.grammar import Grammar
+    from lab.music.tokens import Vocabulary
+    from lab.text.engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "assets" / "folk-gpt2"
+ADAPTERS = ROOT / "adapters"
+LORA_NAME = "bach"  # by which rows ask for it
+
+
+class Voice(StrEnum):
+    """A model that writes melodies, by its name in links."""
+
+    FOLK = "folk"
+    HEADER = "header"
+    LAST_BLOCK = "last-block"
+    LORA = "lora"
+    FULL = "full"
+    SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class About:
+    """What to say of a voice. ``changed`` is empty where nothing was."""
+
+    title: str
+    frozen: str
+    changed: str
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it plays the folk-song model as it is."""
+        return not self.changed
+
+
+VOICES = {
+    Voice.FOLK: About("Folk", "Everything: the model as it learnt from German folk songs.", ""),
+    Voice.HEADER: About("Folk, asked for Bach", "Everything; only the header is one that is usual in chorales.", ""),
+    Voice.LAST_BLOCK: About("Last block", "Embeddings and the first three blocks.", "The last block and final norm."),
+    Voice.LORA: About("LoRA", "Every weight of the folk model.", "Low-rank matrices beside each block's layers."),
+    Voice.FULL: About("Full", "Nothing: it only started from the folk model.", "Every weight."),
+    Voice.SCRATCH: About("From scratch", "Nothing, and it never heard a folk song.", "Every weight, from chance."),
+}
+
+
+class Voices:
+    """The models behind the voices, each with the one engine that owns it. Safe for threads.
+
+    Args:
+        threads: intra-op threads of each engine.
+        base: folder of the folk-song model.
+        adapters: folder of what was trained on chorales.
+    """
+
+    def __init__(self, threads: int = 1, base: Path = BASE, adapters: Path = ADAPTERS) -> None:
+        self._threads = threads
+        self._base = base
+        self._adapters = adapters
+        self._engines: dict[Path, Engine] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that all voices share."""
+        from lab.music.corpus import load_vocabulary
+
+        return load_vocabulary()
+
+    @property
+    def grammar(self) -> Grammar:
+        """The rules of complete bars over that vocabulary."""
+        return _grammar()
+
+    def is_loaded(self, voice: Voice) -> bool:
+        """Return whether :meth:`engine` would answer at once."""
+        return self._folder(voice) in self._engines
+
+    def engine(self, voice: Voice) -> Engine:
+        """Return the engine that plays a voice; folk, header and LoRA share one.
+
+        Raises:
+            ModelUnavailable: if its files are missing or not what they should be.
+        """
+        folder = self._folder(voice)
+        if folder not in self._engines:
+            with self._lock:
+                if folder not in self._engines:
+                    self._engines[folder] = self._load(voice, folder)
+        return self._engines[folder]
+
+    def close(self) -> None:
+        """Stop all engines."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+
+    def _folder(self, voice: Voice) -> Path:
+        if voice in (Voice.FOLK, Voice.HEADER, Voice.LORA):
+            return self._base
+        return self._adapters / f"bach-{voice}"
+
+    def _load(self, voice: Voice, folder: Path) -> Engine:
+        from lab.lora import load_peft
+        from lab.text.engine import Engine
+
+        try:
+            last_block = voice is Voice.LAST_BLOCK
+            model = last_block_model(self._base, folder) if last_block else load_model(folder)
+            engine = Engine(model, threads=self._threads)
+            if folder == self._base:
+                engine.add_adapter(LORA_NAME, load_peft(self._adapters / f"bach-{Voice.LORA}"))
+        except Exception as error:  # files are read by several libraries, each with errors of its own
+            raise ModelUnavailable(
+                f"The voice “{VOICES[voice].title}” could not be loaded: its files are missing or damaged."
+            ) from error
+        return engine
+
+
+def load_model(folder: Path) -> GPT2LMHeadModel:
+    """Load a melody model in single precision, from safetensors alone. Raises what transformers does."""
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    model, report = GPT2LMHeadModel.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+    )
+    if report["missing_keys"]:  # transformers would fill them with chance
+        raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys'])[:3])}")
+    return model
+
+
+def last_block_model(base: Path, folder: Path) -> GPT2LMHeadModel:
+    """Load the base with the last block and final norm that were trained. Raises ValueError if they do not fit."""
+    from safetensors.torch import load_file
+
+    model = load_model(base)
+    tensors = load_file(folder / "last_block.safetensors")
+    unexpected = model.load_state_dict({name: t.float() for name, t in tensors.items()}, strict=False).unexpected_keys
+    if unexpected or not tensors:
+        raise ValueError("not the last block of this model")
+    return model
+
+
+@cache
+def _grammar() -> Grammar:
+    from lab.music.corpus import load_vocabulary
+    from lab.music.grammar import Grammar
+
+    return Grammar(load_vocabulary())
+
+
+@cache
+def training_table(path: Path = ADAPTERS / "bach.json") -> Mapping[str, Any]:
+    """Return what the training script measured: losses in nats per note, trained parameters, seconds, for each run."""
+    return json.loads(path.read_text(encoding="utf-8"))

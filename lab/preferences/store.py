@@ -1,0 +1,299 @@
+"""Guesses and rankings in SQLite, safe from thirty people who press at the same moment and from kill -9."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, groupby
+from pathlib import Path
+
+from lab.preferences import (
+    Guess,
+    Imported,
+    Item,
+    Origin,
+    Parts,
+    Ranking,
+    StoreError,
+    Tally,
+    checked_filters,
+    checked_guess,
+    checked_origin,
+    checked_ranking,
+    checked_session,
+    parse_lines,
+)
+
+log = logging.getLogger(__name__)
+
+PAGE = 100  # rankings read at a time for an export
+BUSY_SECONDS = 15.0  # to wait for another process
+APPLICATION_ID = 0x511647D1  # in the file's header, so that another program's database is not taken for ours
+
+# The statements that lead from each version of the schema to the next; PRAGMA user_version counts the versions.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # The model is what the clip's JSON says, kept apart to count by.
+        """CREATE TABLE guess (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
+            experiment TEXT NOT NULL, clip TEXT NOT NULL, truth TEXT NOT NULL, answer TEXT NOT NULL, model TEXT NOT NULL
+        )""",
+        # AUTOINCREMENT gives no number twice: an undo that comes late cannot hit a later ranking.
+        """CREATE TABLE ranking (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
+            prompt TEXT NOT NULL
+        )""",
+        """CREATE TABLE item (
+            ranking INTEGER NOT NULL REFERENCES ranking (id) ON DELETE CASCADE, place INTEGER NOT NULL,
+            completion TEXT NOT NULL, model TEXT NOT NULL, adapter TEXT NOT NULL, rank INTEGER NOT NULL,
+            PRIMARY KEY (ranking, place)
+        ) WITHOUT ROWID""",
+    ),
+)
+# Filters that None lets everything pass.
+OF_EXPERIMENT = "(:experiment IS NULL OR experiment = :experiment)"
+OF_PEOPLE = "(:class_code IS NULL OR class_code = :class_code) AND (:session IS NULL OR session = :session)"
+
+
+class Store:
+    """Guesses and rankings in a file, or in memory, for this object alone, if the path is None or ``":memory:"``.
+
+    Safe to use from any number of threads, and one file from several processes. When an ``add_...`` returns, what it
+    added is on the disk. After :meth:`close` every other method raises StoreError. Of the filters of the methods that
+    read, None lets everything pass, and class code ``""`` selects what was given without one.
+
+    Raises:
+        StoreError: if the file cannot be opened and written, is no store, or was made by a newer version of the app.
+    """
+
+    def __init__(self, path: str | Path | None) -> None:
+        # One connection under a lock. SQLite lets one write at a time anyway, a write takes milliseconds, and in
+        # memory the connection is the database. A connection per thread would let readers pass while a write is
+        # synced, but would leave one open for each thread that came and went, and close() could pull one away from
+        # under its user. Other processes are waited for by SQLite's own locks.
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = _opened(path)
+
+    def close(self) -> None:
+        """Close the file after what is under way in other threads; closing twice is fine."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def add_guess(
+        self, session: str, experiment: str, clip: str, truth: str, answer: str, class_code: str = ""
+    ) -> Guess:
+        """Keep a guess. ``clip`` is the text of a JSON object; its ``model``, if it has one, can be counted by.
+
+        Raises:
+            PreferenceError: if a text is too long or empty, the clip no JSON object, or a code of the wrong form.
+            StoreError: if it cannot be written.
+        """
+        origin = checked_origin(session, class_code)
+        facts, model = checked_guess(experiment, clip, truth, answer)
+        with self._transaction() as connection:
+            added = connection.execute(
+                "INSERT INTO guess (time, session, class_code, experiment, clip, truth, answer, model)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*origin, *facts, model),
+            )
+        return Guess(added.lastrowid, *origin, *facts)
+
+    def guesses(
+        self, experiment: str | None = None, class_code: str | None = None, session: str | None = None
+    ) -> list[Guess]:
+        """Return guesses, oldest first.
+
+        Raises:
+            PreferenceError: if no guess could have what is asked for.
+            StoreError: if they cannot be read.
+        """
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT id, time, session, class_code, experiment, clip, truth, answer FROM guess"
+                f" WHERE {OF_EXPERIMENT} AND {OF_PEOPLE} ORDER BY id",
+                checked_filters(class_code, session, experiment),
+            ).fetchall()
+        return [Guess(*row) for row in rows]
+
+    def count_guesses(
+        self,
+        experiment: str | None = None,
+        class_code: str | None = None,
+        session: str | None = None,
+        by_model: bool = False,
+    ) -> list[Tally]:
+        """Return the confusion table of guesses, cells without any left out, sorted by model, truth and answer.
+
+        Raises:
+            PreferenceError: if no guess could have what is asked for.
+            StoreError: if they cannot be read.
+        """
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT truth, answer, COUNT(*), CASE WHEN :by_model THEN model END AS counted FROM guess"
+                f" WHERE {OF_EXPERIMENT} AND {OF_PEOPLE} GROUP BY counted, truth, answer ORDER BY 4, 1, 2",
+                {**checked_filters(class_code, session, experiment), "by_model": by_model},
+            ).fetchall()
+        return [Tally(*row) for row in rows]
+
+    def add_ranking(
+        self, session: str, prompt: str, items: Sequence[Item], ranks: Sequence[int], class_code: str = ""
+    ) -> Ranking:
+        """Keep a ranking: a rank for each item, 1 is best, equal ranks are ties.
+
+        Raises:
+            PreferenceError: if a text is too long, a code of the wrong form, or there are not 2 to 12 ranked items.
+            StoreError: if it cannot be written.
+        """
+        origin = checked_origin(session, class_code)
+        parts = checked_ranking(prompt, items, ranks)
+        with self._transaction() as connection:
+            return _insert(connection, origin, parts)
+
+    def rankings(
+        self, class_code: str | None = None, session: str | None = None, after: int = 0, limit: int = -1
+    ) -> list[Ranking]:
+        """Return rankings, oldest first: those with an id beyond ``after``, and at most ``limit`` unless it is -1.
+
+        Raises:
+            PreferenceError: if no ranking could have what is asked for.
+            StoreError: if they cannot be read.
+        """
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT id, time, session, class_code, prompt, completion, model, adapter, rank FROM"
+                f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} ORDER BY id LIMIT :limit)"
+                " JOIN item ON item.ranking = id ORDER BY id, place",
+                {**checked_filters(class_code, session), "after": after, "limit": limit},
+            ).fetchall()
+        grouped = [(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:5])]
+        return [Ranking(*key, tuple(Item(*r[5:8]) for r in part), tuple(r[8] for r in part)) for key, part in grouped]
+
+    def remove_ranking(self, id: int, session: str) -> bool:
+        """Remove a ranking that this session gave; return whether there was one.
+
+        Raises:
+            PreferenceError: if the session's id has the wrong form.
+            StoreError: if it cannot be written.
+        """
+        session = checked_session(session)
+        if not isinstance(id, int) or id.bit_length() > 63:  # more than SQLite's integers hold
+            return False
+        with self._transaction() as connection:
+            removed = connection.execute("DELETE FROM ranking WHERE id = ? AND session = ?", (id, session))
+        return removed.rowcount > 0
+
+    def export_jsonl(
+        self, class_code: str | None = None, session: str | None = None, full: bool = False
+    ) -> Iterator[str]:
+        """Yield lines of JSON: pairs with prompt, chosen and rejected, which TRL reads, ties giving none; or, if
+        ``full``, one line per ranking with prompt, items and ranks. :meth:`import_jsonl` reads both.
+
+        Nobody waits for a slow reader, so what is added while it reads comes at the end. Sessions are left out, since
+        a session's id entitles to undo.
+
+        Raises:
+            PreferenceError: if no ranking could have what is asked for.
+            StoreError: if they cannot be read.
+        """
+        after = 0
+        while page := self.rankings(class_code, session, after, PAGE):
+            for ranking in page:
+                yield from (ranking.line(),) if full else ranking.pairs()
+            after = page[-1].id
+
+    def import_jsonl(self, lines: Iterable[str], session: str, class_code: str = "") -> Imported:
+        """Add rankings from lines of JSON, pairs or full rankings, all that are good in one go or, if that fails, none.
+
+        Raises:
+            PreferenceError: if a code has the wrong form. Lines that cannot be read are reported in the result.
+            StoreError: if they cannot be written.
+        """
+        origin = checked_origin(session, class_code)
+        good, problems = parse_lines(lines)  # before the lock, since lines may come slowly
+        with self._transaction() as connection:
+            added = tuple(_insert(connection, origin, parts) for parts in good)
+        return Imported(added, problems)
+
+    @contextmanager
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """Lend the connection for a transaction: committed at the end, rolled back at an exception."""
+        with self._lock:
+            if self._connection is None:
+                raise StoreError("The store of preferences is closed.")
+            try:
+                with self._connection as connection:
+                    connection.execute(begin)
+                    yield connection
+            except sqlite3.Error as error:
+                log.exception("the store of preferences failed")
+                raise StoreError("The preferences cannot be reached just now. Please try again.") from error
+
+
+def _opened(path: str | Path | None) -> sqlite3.Connection:
+    """Open a file, or memory, with its schema brought up to date; see :class:`Store` for what it raises."""
+    where = ":memory:" if path is None or str(path) == ":memory:" else str(Path(path).absolute())
+    connection = None
+    try:
+        # No isolation level: transactions begin and end where _transaction says so.
+        connection = sqlite3.connect(where, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL")  # synced at every commit
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _migrate(connection, where)
+        _write_ahead(connection)  # only now, since it changes the file, which could have been another program's
+    except (StoreError, sqlite3.Error, ValueError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, StoreError):
+            raise
+        where = f"Preferences cannot be kept in {where!r}: {error}. "
+        raise StoreError(f"{where}The file must lie in a folder that exists, and both be open to writing.") from error
+    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging, with which other processes can read during a write."""
+    for _ in range(20):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(0.05)  # while another process writes, SQLite refuses this at once, whatever the timeout
+    log.warning("no write-ahead logging here: all is as safe without it, but slower")
+
+
+def _migrate(connection: sqlite3.Connection, where: str) -> None:
+    """Bring the schema up to date, within a transaction; StoreError if the file is of a kind that cannot be."""
+    header = "SELECT user_version, application_id FROM pragma_user_version, pragma_application_id"
+    version, application = connection.execute(header).fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(f"{where!r} is the database of another program. Please name another file.")
+    if not 0 <= version <= len(MIGRATIONS):
+        raise StoreError(
+            f"{where!r} has version {version} of the schema, but this app knows only those up to {len(MIGRATIONS)}. "
+            "Please update the app or name another file."
+        )
+    for statement in chain.from_iterable(MIGRATIONS[version:]):
+        connection.execute(statement)
+    # Written even if they are right already: so a file that can only be read is found out now, not at the first answer.
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")  # a pragma takes no parameters
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ranking:
+    prompt, items, ranks = parts
+    added = connection.execute(
+        "INSERT INTO ranking (time, session, class_code, prompt) VALUES (?, ?, ?, ?)", (*origin, prompt)
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO item (ranking, place, completion, model, adapter, rank) VALUES (?, ?, ?, ?, ?, ?)",
+        [(added, n, i.completion, i.model, i.adapter, ranks[n]) for n, i in enumerate(items)],
+    )
+    return Ranking(added, *origin, *parts)

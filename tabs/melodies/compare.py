@@ -1,0 +1,122 @@
+"""Compare: one opening and seed, several voices side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from lab.errors import VisitorError
+from lab.music.composing import MelodySettings, Piece, compose
+from lab.music.voices import VOICES
+from tabs.melodies.cards import piece_card
+from tabs.melodies.controls import Controls, manner_of
+from tabs.melodies.render.cards import PLAYER_JS, cards, empty_cards
+from tabs.melodies.render.figures import MEASURE_COLUMNS, measure_plot, measure_table
+from tabs.page import PRIVATE, Services
+from tabs.rendering import message, notes_html
+from tabs.runs import Runs
+from tabs.waiting import wait_for
+
+EMPTY = "Choose an opening and press Compose: every voice goes on from it, with the same seed."
+NO_FIGURES = [gr.skip(), gr.skip()]
+
+
+class ComparePanel:
+    """The controls and results of comparing voices."""
+
+    def __init__(self, services: Services) -> None:
+        self._voices = services.voices
+        with gr.Row(elem_classes="sd-actions"):
+            self.button = gr.Button("Compose", variant="primary", min_width=140, scale=0)
+            self._stop = gr.Button("Stop", min_width=90, scale=0)
+            self._status = gr.HTML("", elem_classes="sd-status")
+        self._board = gr.HTML(empty_cards(EMPTY), js_on_load=PLAYER_JS, elem_id="sd-melodies")
+        self._pieces = gr.State(())
+        self._runs = gr.State(Runs)
+        with gr.Accordion("What moved: measures against the two real collections", open=True):
+            self._plot = gr.Plot(show_label=False, visible=False)
+            self._table = gr.Dataframe(
+                headers=MEASURE_COLUMNS, interactive=False, wrap=True, visible=False, label="Measures"
+            )
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that a run sets."""
+        return [self._status, self._board, self._pieces, self._plot, self._table]
+
+    def wire(self, controls: Controls) -> list[Any]:
+        """Connect buttons; return the inputs of :meth:`run`."""
+        self._controls = controls
+        self.inputs = [*controls.all, self._runs]
+        run = {"fn": self.run, "inputs": self.inputs, "outputs": self.outputs}
+        self.button.click(**run, **PRIVATE)
+        self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
+        manner = [controls.components[name] for name in ("instrument", "tempo", "transpose", "synthesizer")]
+        for component in manner:
+            event = component.release if isinstance(component, gr.Slider) else component.input
+            event(
+                self.play_again,
+                [*controls.all, self._pieces],
+                [self._status, self._board],
+                trigger_mode="always_last",
+                **PRIVATE,
+            )
+        return self.inputs
+
+    def run(self, *values: Any) -> Iterator[list[Any]]:
+        """Compose and show one card after the other."""
+        *values, runs = values
+        settings, notes = self._controls.settings(*values)
+        yield from runs.follow(self._compose(settings, notes), self._stopped)
+
+    @staticmethod
+    def _stopped(update: list[Any]) -> list[Any]:
+        return [message("Stopped."), *update[1:]]
+
+    def _compose(self, settings: MelodySettings, notes: list[str]) -> Iterator[list[Any]]:
+        keep = [gr.skip()] * 4
+        try:
+            pieces: list[Piece] = []
+            composing = wait_for(
+                lambda: compose(self._voices, settings), "Composing …", "The melodies could not be written."
+            )
+            for news in composing:
+                if isinstance(news, str):
+                    yield [message(news), *keep]
+                else:
+                    pieces = news.value
+            made = []
+            for number, piece in enumerate(pieces, 1):
+                made.append(piece_card(piece, manner_of(settings), "c"))
+                if number < len(pieces):
+                    words = f"Engraving and playing, {number} of {len(pieces)} …"
+                    yield [message(words), cards(made), *keep[1:]]
+            plot = gr.update(value=measure_plot(pieces), visible=True)
+            table = gr.update(value=measure_table(pieces), headers=[*MEASURE_COLUMNS, *titles(pieces)], visible=True)
+            yield [self._told(pieces, notes), cards(made), tuple(pieces), plot, table]
+        except VisitorError as error:
+            yield [message(str(error), alert=True), *keep]
+
+    @staticmethod
+    def _told(pieces: list[Piece], notes: list[str]) -> str:
+        count = sum(len(piece.melody.pitches) - piece.given for piece in pieces)
+        return message(f"{len(pieces)} melodies, {count} notes written.") + notes_html(notes)
+
+    def play_again(self, *values: Any) -> list[Any]:
+        """Play the same melodies in another manner."""
+        *values, pieces = values
+        if not pieces:
+            return [gr.skip(), gr.skip()]
+        settings, _ = self._controls.settings(*values)
+        try:
+            made = [piece_card(piece, manner_of(settings), "c") for piece in pieces]
+        except VisitorError as error:
+            return [message(str(error), alert=True), gr.skip()]
+        return [message("The same melodies, played anew."), cards(made)]
+
+
+def titles(pieces: list[Piece]) -> list[str]:
+    """Return the pieces' titles."""
+    return [VOICES[piece.voice].title for piece in pieces]

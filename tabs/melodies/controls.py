@@ -1,0 +1,109 @@
+"""The controls of the melodies tab, and the two ways between them and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lab.music.composing import METERS, MelodySettings
+from lab.music.melody import Mode
+from lab.music.midi import INSTRUMENTS
+from lab.music.performance import Manner
+from lab.music.sound import synthesizers
+from lab.music.voices import VOICES
+from tabs.controls import slider
+
+MODE_TITLES = {Mode.MAJOR: "C major", Mode.MINOR: "A minor"}
+SYNTHESIZERS = {"symusic": "symusic (fast)", "fluidsynth": "FluidSynth"}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls by the name of their setting."""
+
+    components: Mapping[str, Any]
+
+    @property
+    def all(self) -> list[Any]:
+        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
+        return list(self.components.values())
+
+    def settings(self, *values: Any) -> tuple[MelodySettings, list[str]]:
+        """Return the settings that the controls show, and notes on what had to be changed."""
+        named = dict(zip(self.components, values, strict=False))
+        named["mask"] = int(bool(named["mask"]))
+        named["voices"] = ",".join(named["voices"] or [])
+        if named["seed"] is None:
+            del named["seed"]
+        return MelodySettings.lenient(named)
+
+    def updates(self, settings: MelodySettings) -> list[Any]:
+        """Return values that make the controls show settings."""
+        values: list[Any] = []
+        for name in self.components:
+            value = getattr(settings, name)
+            match name:
+                case "mask":
+                    values.append(bool(value))
+                case "voices":
+                    values.append([str(voice) for voice in settings.chosen])
+                case "mode" | "view":
+                    values.append(str(value))
+                case "synthesizer":
+                    values.append(value if value in synthesizers() else "symusic")
+                case _:
+                    values.append(value)
+        return values
+
+
+def manner_of(settings: MelodySettings) -> Manner:
+    """Return how the settings want melodies played."""
+    return Manner(settings.instrument, settings.tempo, settings.transpose, settings.synthesizer)
+
+
+def add_composing() -> dict[str, Any]:
+    """Add what a melody is asked to be: meter, mode, length, chance, voices."""
+    default = MelodySettings.default
+    found: dict[str, Any] = {}
+    with gr.Row():
+        found["meter"] = gr.Dropdown(list(METERS), value=default("meter"), label="Meter", min_width=100)
+        found["mode"] = gr.Dropdown(
+            [(title, str(mode)) for mode, title in MODE_TITLES.items()],
+            value=str(default("mode")),
+            label="Key",
+            min_width=110,
+        )
+        found["phrases"] = slider(MelodySettings, "phrases", "Phrases", min_width=130)
+        found["temperature"] = slider(MelodySettings, "temperature", "temperature", min_width=130)
+        found["top_p"] = slider(MelodySettings, "top_p", "top_p", step=0.01, min_width=130)
+        found["seed"] = gr.Number(default("seed"), label="Seed", precision=0, min_width=100)
+    with gr.Row():
+        found["voices"] = gr.CheckboxGroup(
+            [(about.title, str(voice)) for voice, about in VOICES.items()],
+            value=[str(voice) for voice in MelodySettings().chosen],
+            label="Voices",
+            min_width=320,
+        )
+        found["mask"] = gr.Checkbox(
+            bool(default("mask")), label="Complete bars only", info="Mask what would break a bar", min_width=180
+        )
+    return found
+
+
+def add_manner() -> dict[str, Any]:
+    """Add how melodies are played: that can change without writing them again."""
+    default = MelodySettings.default
+    found: dict[str, Any] = {}
+    with gr.Row():
+        found["instrument"] = gr.Dropdown(list(INSTRUMENTS), value=default("instrument"), label="Instrument")
+        found["tempo"] = slider(MelodySettings, "tempo", "Tempo (quarters per minute)", step=2)
+        found["transpose"] = slider(MelodySettings, "transpose", "Transpose (semitones)")
+        found["synthesizer"] = gr.Radio(
+            [(SYNTHESIZERS[name], name) for name in synthesizers()] or [("none", "symusic")],
+            value=default("synthesizer"),
+            label="Synthesizer",
+        )
+    return found

@@ -1,0 +1,331 @@
+"""Whatever is drawn from what the grammar allows is a melody of whole bars with the phrases asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from lab.music.corpus import Collection, load_tunes, load_vocabulary
+from lab.music.grammar import MAX_BARS, Grammar, State
+from lab.music.melody import Meter
+from lab.music.tokens import MAX_PHRASES, MODES, Vocabulary, Written, parse_note, phrases_token, read
+
+SIGNS = ["end", "|", ",", "~"]
+HEADS = ["major", "minor", "2/4", "3/4", "6/8", *(f"{n} phrases" for n in (1, 2, 3, 5, MAX_PHRASES))]
+# 64 exists as a half note only; and from three eighths on there is no rest.
+SMALL = Vocabulary([*SIGNS, *HEADS, "r:4", "r:8", "60:4", "60:8", "60:12", "62:8", "62:16", "64:16"])
+# With these, six ticks are left after a note of ten, and nothing fills them.
+COARSE = Vocabulary([*SIGNS, *HEADS, "60:4", "60:8", "60:10", "62:8"])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Grammar:
+    return Grammar(load_vocabulary())
+
+
+@pytest.fixture(scope="module")
+def small() -> Grammar:
+    return Grammar(SMALL)
+
+
+def walk(grammar: Grammar, prompt: Sequence[str], rng: random.Random, most: int = 4000) -> list[str]:
+    """Draw one allowed token after another until the end, header and prompt included."""
+    ids = grammar.vocabulary.encode(prompt)
+    state = grammar.start(ids)
+    while ids[-1] != grammar.vocabulary.end:
+        ids.append(rng.choice(allowed(state)))
+        state.advance(ids[-1])
+        assert len(ids) < most, "the walk does not end"
+    return grammar.vocabulary.decode(ids)
+
+
+# Masks are shared, so each is looked into once; it is kept beside what it allows, lest another takes its number.
+SEEN: dict[int, tuple[torch.Tensor, list[int]]] = {}
+
+
+def allowed(state: State) -> list[int]:
+    mask = state.allowed()
+    if id(mask) not in SEEN:
+        vocabulary = state.grammar.vocabulary
+        assert mask.dtype == torch.bool
+        assert mask.shape == (len(vocabulary),)
+        ids = mask.nonzero()[:, 0].tolist()
+        assert ids, "nothing is allowed"
+        assert all(":" in vocabulary.names[id_] or vocabulary.names[id_] in SIGNS for id_ in ids), "a header's token"
+        SEEN[id(mask)] = mask, ids
+    return SEEN[id(mask)][1]
+
+
+def names_allowed(grammar: Grammar, prompt: str, mode: str = "major", meter: str = "3/4", phrases: int = 2) -> set[str]:
+    """Names of the tokens that may follow a header and a prompt."""
+    ids = grammar.vocabulary.encode([mode, meter, phrases_token(phrases), *prompt.split()])
+    return set(grammar.vocabulary.decode(allowed(grammar.start(ids))))
+
+
+def phrases_of(written: Written) -> int:
+    return sum(note.phrase_end for note in written.melody.notes)
+
+
+def assert_ties_are_kept(names: Sequence[str]) -> None:
+    """After a tie a bar line comes, then the same pitch again."""
+    for place, name in enumerate(names):
+        if name == "~":
+            assert names[place + 1] == "|"
+            assert names[place + 2].partition(":")[0] == names[place - 1].partition(":")[0] != "r"
+
+
+# --- walks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["small", "shipped"])
+def test_every_walk_is_a_melody_of_whole_bars(which: str, request: pytest.FixtureRequest) -> None:
+    grammar: Grammar = request.getfixturevalue(which)
+    rng = random.Random(which)
+    meters = [str(meter) for meter in grammar.vocabulary.meters]
+    phrases = [n for n in range(1, MAX_PHRASES + 1) if f"{n} phrases" in grammar.vocabulary.ids]
+    pickups = cut_short = ties = 0
+    for turn in range(72):
+        asked = rng.choice(phrases)
+        names = walk(grammar, [rng.choice(MODES), meters[turn % len(meters)], f"{asked} phrases"], rng)
+        written = read(names)
+        assert written.ended
+        assert all(written.checks()), names
+        assert list(written.bars) == written.melody.bar_lengths()
+        assert_ties_are_kept(names)
+        if names.count("|") >= MAX_BARS:
+            cut_short += 1
+        elif asked < MAX_PHRASES:
+            assert phrases_of(written) == asked
+        else:
+            assert phrases_of(written) >= asked
+        assert names.count("|") <= MAX_BARS + 1
+        pickups += written.melody.pickup > 0
+        ties += "~" in names
+    assert pickups > 10
+    assert ties > 10
+    assert cut_short < 24
+
+
+def test_all_allowed_ways_through_a_short_song_end_well() -> None:
+    """Not by chance: every sequence that the rules allow in a vocabulary of two notes and one short meter."""
+    vocabulary = Vocabulary([*SIGNS, "major", "2/8", "1 phrases", "2 phrases", "60:4", "62:8"])
+    grammar = Grammar(vocabulary)
+    ends = 0
+    for phrases in (1, 2):
+        head = vocabulary.encode(["major", "2/8", f"{phrases} phrases"])
+        open_ends = [head]
+        while open_ends:
+            ids = open_ends.pop()
+            for id_ in allowed(grammar.start(ids)):
+                if id_ == vocabulary.end:
+                    written = read(vocabulary.decode([*ids, id_]))
+                    assert all(written.checks())
+                    assert phrases_of(written) == phrases
+                    ends += 1
+                elif len(ids) < 12:
+                    open_ends.append([*ids, id_])
+    assert ends > 50
+
+
+@pytest.mark.parametrize("collection", Collection)
+def test_every_tune_that_ships_keeps_to_the_rules(shipped: Grammar, collection: Collection) -> None:
+    vocabulary = shipped.vocabulary
+    too_long = 0
+    for tune in load_tunes(collection):
+        ids = vocabulary.encode(tune.tokens)
+        state = shipped.start(ids[:3])
+        for id_ in ids[3:]:
+            if state.bars >= MAX_BARS:
+                too_long += 1
+                break
+            if id_ not in allowed(state):
+                pytest.fail(f"{vocabulary.names[id_]} at {state} in {tune.id}")
+            state.advance(id_)
+    assert too_long <= 2
+
+
+def test_max_bars_ends_a_melody(small: Grammar) -> None:
+    opening = ["major", "2/4", f"{MAX_PHRASES} phrases", *["|", "60:8", "62:8"] * (MAX_BARS - 1)]
+    state = small.start(SMALL.encode(opening))
+    assert SMALL.end not in allowed(state)
+    for seed in range(10):
+        names = walk(small, opening, random.Random(seed))
+        assert names.count("|") == MAX_BARS
+        assert all(read(names).checks())
+    full = small.start(SMALL.encode([*opening, "|", "60:8", "62:8"]))
+    assert allowed(full) == [SMALL.end]
+
+
+def test_max_bars_ends_a_melody_where_its_pickup_is_made_up_for(small: Grammar) -> None:
+    opening = ["major", "2/4", f"{MAX_PHRASES} phrases", "60:8", *["|", "60:8", "62:8"] * MAX_BARS]
+    assert allowed(small.start(SMALL.encode(opening))) == [SMALL.end]
+    assert allowed(small.start(SMALL.encode(opening[:-1]))) == [SMALL.end]
+
+
+# --- rule by rule ---------------------------------------------------------------------------------------------------
+
+ALL_NOTES = {"r:4", "r:8", "60:4", "60:8", "60:12", "62:8", "62:16", "64:16"}
+
+
+def test_a_melody_begins_with_a_pickup_or_a_bar_line(small: Grammar) -> None:
+    assert names_allowed(small, "") == ALL_NOTES | {"|"}
+    assert names_allowed(small, "", meter="2/4") == ALL_NOTES - {"62:16", "64:16"} | {"|"}  # a full bar is no pickup
+    assert names_allowed(small, "60:8", meter="2/4") == {"60:4", "r:4", "|", "~"}
+    assert names_allowed(small, "60:12", meter="2/4") == {"|", "~"}
+    assert names_allowed(small, "60:12 ~", meter="2/4") == {"|"}
+
+
+def test_notes_fit_into_the_bar(small: Grammar) -> None:
+    assert names_allowed(small, "|") == ALL_NOTES
+    assert names_allowed(small, "| 60:8") == ALL_NOTES | {","}
+    assert names_allowed(small, "| 60:12") == ALL_NOTES - {"62:16", "64:16"} | {","}
+    assert names_allowed(small, "| 60:12 r:8") == {"60:4", "r:4", ","}
+
+
+def test_a_full_bar_is_followed_by_a_bar_line_or_a_tie(small: Grammar) -> None:
+    assert names_allowed(small, "| 62:8 62:16") == {"|", "~", ","}
+    assert names_allowed(small, "| 62:16 r:8") == {"|", ","}  # rests are not tied
+    assert names_allowed(small, "| 62:8 62:16 ,") == {"|"}
+
+
+def test_a_tie_goes_on_with_the_same_pitch_only(small: Grammar) -> None:
+    assert names_allowed(small, "| 62:8 62:16 ~") == {"|"}
+    assert names_allowed(small, "| 62:8 62:16 ~ |") == {"62:8", "62:16"}
+    assert names_allowed(small, "| 62:8 60:4 60:12 ~ |", meter="3/4") == {"60:4", "60:8", "60:12"}
+
+
+def test_a_tie_that_nothing_could_go_on_is_not_begun() -> None:
+    grammar = Grammar(Vocabulary([*SIGNS, *HEADS, "60:8", "60:4", "64:16"]))
+    assert names_allowed(grammar, "| 64:16", meter="2/4") == {"|", "~", ","}
+    coarse = Grammar(Vocabulary([*SIGNS, *HEADS, "60:4", "60:8", "64:16", "3/8"]))
+    assert names_allowed(coarse, "64:16", meter="3/4") == {"60:4", "|", "~"}
+    assert names_allowed(coarse, "60:8", meter="3/8") == {"|", "~"}
+    assert "~" not in names_allowed(coarse, "64:16", meter="3/8")  # an opening against the rules
+
+
+def test_the_last_phrase_ends_with_the_melody(small: Grammar) -> None:
+    assert "," not in names_allowed(small, "| 60:12", phrases=1)
+    assert "," in names_allowed(small, "| 60:12", phrases=2)
+    assert names_allowed(small, "| 60:12 60:12 ,", phrases=1) == {"end"}
+    assert names_allowed(small, "| 60:12 60:12 ,", phrases=2) == {"|"}
+    assert "," not in names_allowed(small, "| 60:12 60:12 , | 60:12", phrases=2)
+    assert names_allowed(small, "60:8 | 60:12 60:12 , | 60:8 62:8 ,", phrases=2) == {"end"}  # with its pickup
+
+
+def test_twelve_phrases_are_twelve_or_more(small: Grammar) -> None:
+    phrase = "| 60:12 60:12 , "
+    assert "end" not in names_allowed(small, phrase * (MAX_PHRASES - 1), phrases=MAX_PHRASES)
+    assert names_allowed(small, phrase * MAX_PHRASES, phrases=MAX_PHRASES) == {"end", "|"}
+    assert "end" not in names_allowed(small, phrase * MAX_PHRASES + "| 60:12 60:12", phrases=MAX_PHRASES)
+    assert names_allowed(small, phrase * (MAX_PHRASES + 1), phrases=MAX_PHRASES) == {"end", "|"}
+
+
+def test_a_melody_does_not_end_before_anything_sounds(small: Grammar) -> None:
+    assert names_allowed(small, "| r:8 r:8 r:8", phrases=1) == {"|"}
+
+
+# --- prompts against the rules --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "major", "major 3/4", "3/4 2 phrases", "major 2 phrases 3/4", "major minor 3/4", "| 3/4 2_phrases",
+        "major 60:8 2_phrases", "3/4 3/4 2_phrases", "major | 60:8 62:8", "end 3/4 2_phrases",
+    ],
+)  # fmt: skip
+def test_a_prompt_without_a_header_is_refused(small: Grammar, header: str) -> None:
+    names = [name.replace("_", " ") for name in header.replace("2 phrases", "2_phrases").split()]
+    with pytest.raises(ValueError, match="begins with mode, meter and number of phrases"):
+        small.start(SMALL.encode(names))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "| 60:12 62:16",  # too long a bar
+        "| 60:8 |",  # too short a one
+        "64:16 64:16 64:16",  # a pickup longer than a bar
+        "~",
+        "~ ~ | ~",
+        "| 60:8 ~",  # a tie in the middle of a bar
+        "| 60:12 r:4 r:4 ~ 62:8",
+        "| r:8 ~",
+        "| 62:16 r:4 ~",
+        "| 60:12 64:16 ~ |",
+        "| 62:16 ~ 60:4 ~",
+        ", , , ,",
+        "| , 60:8 , , , , ,",  # more phrases than there should be
+        "| | | 60:4",
+        "end",
+        "| 60:12 60:12 end | end",
+        "major 3/4 2_phrases | 3/4 60:8 minor",
+    ],
+)
+@pytest.mark.parametrize("phrases", [1, 2, MAX_PHRASES])
+def test_a_prompt_against_the_rules_comes_back_to_whole_bars(small: Grammar, prompt: str, phrases: int) -> None:
+    start = ["major", "3/4", f"{phrases} phrases", *(word.replace("_", " ") for word in prompt.split()), "60:4"]
+    assert_comes_back(small, start)
+
+
+def assert_comes_back(grammar: Grammar, start: Sequence[str]) -> None:
+    for seed in range(5):
+        names = walk(grammar, start, random.Random(seed))
+        ours = names[len(start) :]
+        if "|" not in ours:
+            continue
+        ours = ours[ours.index("|") :]
+        assert_ties_are_kept(ours)
+        # From the next bar line on, whatever stood before it; the last bar may leave room for a pickup.
+        *bars, last = ticks_of_bars(ours)
+        full = Meter.parse(start[1]).bar
+        assert all(length == full for length in bars), names
+        assert last in (full, full - ticks_of_bars(start[3:])[0])
+
+
+def ticks_of_bars(names: Sequence[str]) -> list[int]:
+    """Ticks before each bar line and at the end, but for the first if it is nothing but a bar line."""
+    bars = [0]
+    for name in names:
+        if name == "|":
+            bars.append(0)
+        elif ":" in name:
+            bars[-1] += parse_note(name)[1]
+    return bars[1:] if names[0] == "|" else bars
+
+
+def test_any_prompt_at_all_comes_back_to_whole_bars(small: Grammar) -> None:
+    rng = random.Random(8)
+    for grammar in (small, Grammar(COARSE)):
+        words = grammar.vocabulary.names
+        for _ in range(60):
+            meter = rng.choice(["2/4", "3/4"])
+            opening = rng.choices(words, k=rng.randint(1, 12))
+            assert_comes_back(grammar, ["minor", meter, f"{rng.choice([1, 3, 12])} phrases", *opening, "60:4"])
+
+
+def test_a_bar_that_nothing_can_fill_ends_at_once() -> None:
+    grammar = Grammar(COARSE)
+    assert names_allowed(grammar, "| 60:10", meter="2/4") == {"|"}  # six are left
+    assert names_allowed(grammar, "| 60:8", meter="2/4") == {"60:4", "60:8", "62:8", ","}  # nor would 60:10
+
+
+def test_a_tie_that_nothing_can_go_on_is_let_go(small: Grammar) -> None:
+    assert names_allowed(small, "| 64:16 ~", phrases=3) == {"r:4", "r:8", "60:4", "60:8", "62:8"}
+
+
+def test_a_vocabulary_that_fills_no_bar_still_allows_something() -> None:
+    grammar = Grammar(Vocabulary([*SIGNS, *HEADS, "60:10"]))
+    for prompt in ("", "|", "| 60:10", "60:10 ~ |"):
+        assert names_allowed(grammar, prompt)
+
+
+def test_masks_are_made_once_and_not_shared_between_situations(small: Grammar) -> None:
+    head = SMALL.encode(["major", "3/4", "2 phrases", "|"])
+    first, second = small.start(head), small.start(head)
+    assert first.allowed() is second.allowed()
+    first.advance(SMALL.ids["60:12"])
+    assert not torch.equal(first.allowed(), second.allowed())
