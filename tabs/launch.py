@@ -41,7 +41,7 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
             elem_id="sd-top",
         )
         pages: dict[str, Page] = {}
-        with gr.Tabs(elem_id="sd-tabs") as bar:
+        with gr.Tabs(elem_id="sd-tabs", overflow_behavior="wrap") as bar:
             for tab in tabs:
                 with gr.Tab(tab.title, id=tab.slug):
                     pages[tab.slug] = importlib.import_module(tab.module).build(services)
@@ -110,19 +110,22 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
     except ValueError as error:
         raise SystemExit(f"app.py: {error}") from None
     app = build(services, [tab for tab in TABS if slugs is None or tab.slug in slugs])
-    app.launch(
-        server_name=options.host,
-        server_port=options.port,
-        share=options.share,
-        theme=theme(),
-        css=STYLE.read_text(encoding="utf-8"),
-        run_history=False,
-        max_threads=WORKER_THREADS,
-        max_file_size=MAX_UPLOAD,
-        enable_monitoring=False,
-        prevent_thread_lock=True,
-        quiet=False,
-    )
+    try:
+        app.launch(
+            server_name=options.host,
+            server_port=options.port,
+            share=options.share,
+            theme=theme(),
+            css=STYLE.read_text(encoding="utf-8"),
+            run_history=False,
+            max_threads=WORKER_THREADS,
+            max_file_size=MAX_UPLOAD,
+            enable_monitoring=False,
+            prevent_thread_lock=True,
+            quiet=False,
+        )
+    except OSError as error:  # the port is in use, or the address is none of this machine
+        raise SystemExit(f"app.py: {error}") from None
     threading.Thread(target=warm, args=[services], name="warming", daemon=True).start()
     app.block_thread()
 

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +134,15 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for name in ("--host", "--port", "--share", "--threads", "--model"):
         assert name in text
+
+
+def test_an_address_that_cannot_be_had_ends_the_start_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr(launch, "warm", lambda services: None)
+        with pytest.raises(SystemExit, match=r"^app.py: Cannot find empty port"):
+            launch.serve(["decoding"], ["--port", str(taken.getsockname()[1])])
 
 
 class StartedApp:
