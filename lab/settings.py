@@ -79,7 +79,7 @@ class Settings(BaseModel):
         note = (
             None
             if clamped == number
-            else f"{name}: {_shortened(raw)} is outside {low:g} to {high:g}; using {clamped:g}."
+            else f"{name}: {_shortened(raw)} is outside {low:.10g} to {high:.10g}; using {clamped:.10g}."
         )
         return (round(clamped) if annotation is int else clamped), note
 

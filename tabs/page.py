@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lab.text.models import Models
+from tabs.rendering import message
 
 # Arguments of events that are the page's own business: no name for programs, no overlay on what they change.
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
@@ -42,27 +43,33 @@ class Page:
     after_restore: Callable[[gr.events.Dependency], None]
 
 
+# Servers refuse longer ones, so that neither the link nor a reload would open the page. Headers need room beside it.
+MAX_QUERY = 60_000
+TOO_LONG = "This text is too long for a link."
+
 # Puts the link made by Python into the address bar and the clipboard. Either may be refused (inside a frame, or on a
 # page served without TLS): the link stands in the text box all the same, ready to be copied by hand.
 COPY_LINK_JS = """
-(query) => {
+async (query, told) => {
+    if (!query) return [query, told];
     const link = window.location.origin + window.location.pathname + query;
     try { window.history.replaceState(null, "", query); } catch (error) {}
-    try { navigator.clipboard.writeText(link).catch(() => {}); } catch (error) {}
-    return link;
+    told = "Copied.";
+    try { await navigator.clipboard.writeText(link); } catch (error) { told = "Copy it from the box."; }
+    return [link, `<p class="sd-message" role="status">${told}</p>`];
 }
 """
 
 
 def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr.components.Component]) -> gr.Button:
-    """Add the Copy link button and the box that shows the link; return the button.
+    """Add the Copy link button, the box that shows the link, and a word on whether it was copied; return the button.
 
     Args:
         make_query: from the values of ``inputs`` to the query string without ``tab``.
     """
     button = gr.Button("Copy link", size="md", min_width=110, scale=0)
     box = gr.Textbox(
-        label="Link to exactly this (copied)",
+        label="Link to exactly this",
         visible=False,
         interactive=False,
         max_lines=1,
@@ -70,10 +77,14 @@ def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr
         elem_classes="sd-link",
     )
 
-    def show(*values: Any) -> Any:
-        return gr.update(value=f"?tab={slug}&{make_query(*values)}", visible=True)
+    told = gr.HTML("")
 
-    button.click(show, list(inputs), box, api_visibility="private", queue=False).then(
-        None, box, box, js=COPY_LINK_JS, api_visibility="private"
-    )
+    def show(*values: Any) -> list[Any]:
+        query = f"?tab={slug}&{make_query(*values)}"
+        if len(query) > MAX_QUERY:
+            return [gr.update(value="", visible=False), message(TOO_LONG, alert=True)]
+        return [gr.update(value=query, visible=True), ""]
+
+    made = button.click(show, list(inputs), [box, told], api_visibility="private", queue=False)
+    made.then(None, [box, told], [box, told], js=COPY_LINK_JS, api_visibility="private")
     return button

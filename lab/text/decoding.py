@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +25,8 @@ MAX_COLUMNS = 6
 DEFAULT_COLUMNS = "greedy;temperature(temperature=0.8);top_k(top_k=40);top_p(top_p=0.9)"
 DEFAULT_PROMPT = "The old house had been empty for years, but that night there was a light in the window."
 TOP = 50  # tokens of a distribution that are shown
+# A strategy's number by itself, such as ``top_p=0.9`` in a link, is meant for the columns of that kind.
+LOOSE_NUMBERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
 class View(StrEnum):
@@ -34,6 +36,15 @@ class View(StrEnum):
     SAMPLER = "sampler"
     SAMPLES = "samples"
     BEAMS = "beams"
+
+
+# The settings that each tool uses, beside the prompt and the model.
+USED = {
+    View.COMPARE: ("seed", "max_new_tokens", "columns", "column", "step", *LOOSE_NUMBERS),
+    View.SAMPLER: ("seed", "picks", "columns", *LOOSE_NUMBERS),
+    View.SAMPLES: ("seed", "max_new_tokens", "samples", "vary", "vary_from", "vary_to", "vary_points"),
+    View.BEAMS: ("num_beams", "beam_steps", "length_penalty"),
+}
 
 
 class DecodingSettings(Settings):
@@ -53,8 +64,9 @@ class DecodingSettings(Settings):
     # Many samples: n per value of one number, over a range of it.
     samples: int = Field(8, ge=2, le=32)
     vary: Kind = Kind.TEMPERATURE
-    vary_from: float = Field(0.3, ge=0.0, le=5.0)
-    vary_to: float = Field(1.5, ge=0.0, le=5.0)
+    # Wide enough for any of the numbers; each is clamped to its own bounds where it is varied.
+    vary_from: float = Field(0.3, ge=0.0, le=1000.0)
+    vary_to: float = Field(1.5, ge=0.0, le=1000.0)
     vary_points: int = Field(5, ge=2, le=8)
     # Beam search as a tree.
     num_beams: int = Field(3, ge=2, le=6)
@@ -85,8 +97,7 @@ class DecodingSettings(Settings):
         strategies, more = strategies_from_text(settings.columns)
         if len(strategies) > MAX_COLUMNS:
             more.append(f"There is room for {MAX_COLUMNS} columns; the rest is left out.")
-        numbers = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-        loose = {name: values[name] for name in numbers if name in values}
+        loose = {name: values[name] for name in LOOSE_NUMBERS if name in values}
         if loose:
             changed = []
             for strategy in strategies:
@@ -97,6 +108,17 @@ class DecodingSettings(Settings):
             strategies = tuple(changed)
         columns = ";".join(strategy.to_text() for strategy in strategies[:MAX_COLUMNS]) or cls.default("columns")
         return settings.model_copy(update={"columns": columns}), notes + more
+
+    @classmethod
+    def notes_for(cls, view: View, values: Mapping[str, Any]) -> list[str]:
+        """Return those of :meth:`lenient`'s notes that concern what a tool uses."""
+        used = {"view", "prompt", "model", *USED[view]}
+        return cls.lenient({name: value for name, value in values.items() if name in used})[1]
+
+    @classmethod
+    def names_any(cls, query: Mapping[str, str]) -> bool:
+        """Return whether a query string has anything that is meant for these settings."""
+        return not query.keys().isdisjoint({*cls.model_fields, *LOOSE_NUMBERS})
 
     @classmethod
     def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
@@ -228,13 +250,12 @@ def compare(model: LanguageModel, settings: DecodingSettings, interval: float = 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A step looked into: what could have come after ``before``, and what was chosen.
+    """A step looked into: what could have come there, and what was chosen.
 
     ``chosen`` is None when nothing was chosen yet. ``token_labels`` gives each candidate as a table shows it.
     """
 
     strategy: Strategy
-    before: str
     chosen: int | None
     distribution: Distribution
     entropy: float
@@ -257,16 +278,16 @@ def inspect(
     Raises:
         EngineError: if the engine cannot serve.
     """
-    # Beam search has no distribution of its own: what is seen of a step is the model's.
-    if strategy.kind is Kind.BEAM:
-        strategy = Strategy(kind=Kind.GREEDY, repetition_penalty=strategy.repetition_penalty)
+    # Beam search has no distribution of its own: what is seen of a step is the model's, before any penalty, which it
+    # lays on log-probabilities and not on logits.
+    seen_as = Strategy(kind=Kind.GREEDY) if strategy.kind is Kind.BEAM else strategy
     ids = tuple(ids)[-(model.context - 1) :]
     include = () if chosen is None else (chosen,)
-    stream = model.engine.submit([Row(ids, strategy, max_new_tokens=1, top=top, include=include)])
+    stream = model.engine.submit([Row(ids, seen_as, max_new_tokens=1, top=top, include=include)])
     token = next(event.token for event in stream if isinstance(event, Step))
     table = token.distribution
     if chosen is None:
         # The row chose a token of its own, which nobody asked for and which may lie beyond the top.
         table = replace(table, candidates=table.candidates[:top])
     labels = tuple(model.vocabulary.label(candidate.id) for candidate in table.candidates)
-    return Inspection(strategy, model.vocabulary.text(ids), chosen, table, token.entropy, labels)
+    return Inspection(strategy, chosen, table, token.entropy, labels)

@@ -12,15 +12,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab.settings import Bounds
 from lab.text.decoding import DecodingSettings
 from lab.text.measures import distinct_over, self_bleu
 from lab.text.rows import Finished, Row, Token
-from lab.text.strategies import MAIN_PARAMETER, Strategy
+from lab.text.strategies import MAIN_PARAMETER, Kind, Strategy
 
 if TYPE_CHECKING:
     from lab.text.models import LanguageModel
 
 MAX_SAMPLE_TOKENS = 60  # up to 8 settings of 32 samples: longer texts would keep everybody else waiting
+
+
+# Over which range each number shows the trade-off best.
+USUAL_RANGES = {
+    Kind.TEMPERATURE: Bounds(0.3, 1.5),
+    Kind.TOP_K: Bounds(1, 100),
+    Kind.TOP_P: Bounds(0.2, 1.0),
+    Kind.MIN_P: Bounds(0.01, 0.5),
+    Kind.TYPICAL: Bounds(0.2, 1.0),
+}
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from lab.errors import VisitorError
-from lab.text.decoding import Comparison, DecodingSettings, compare, inspect
+from lab.text.decoding import Comparison, DecodingSettings, View, compare, inspect
 from lab.text.models import LanguageModel
 from tabs.decoding import render
-from tabs.decoding.controls import ALL_COLUMNS, Controls, slider
+from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls, slider
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs
 
 CLICK_A_TOKEN = "Once a text is there, click one of its tokens, or choose one here, to see what else could have come."
 
-# A click or an arrow key in a column marks the token and tells Python; nothing is drawn again, so the focus stays.
+# The token that is looked into is kept as "column.step" in the page's body, both from 1: a click, an arrow key and the
+# two controls write it there, and the board marks it, whenever it is drawn again too.
 BOARD_JS = """
+const looked = () => (document.body.dataset.sdLooked ?? '1.0').split('.').map(Number);
+const mark = () => {
+    const [column, step] = looked();
+    const tokens = element.querySelectorAll(`[data-column='${column - 1}'] [data-n]`);
+    // Of a text that has ended the last token is looked into where one is asked for beyond it.
+    const done = element.querySelector('.sd-board')?.dataset.state === 'done';
+    const token = step ? tokens[done ? Math.min(step, tokens.length) - 1 : step - 1] : undefined;
+    element.querySelectorAll('.on').forEach(other => other !== token && other.classList.remove('on'));
+    if (token && !token.classList.contains('on')) token.classList.add('on');
+};
+// Drawing again changes old elements into new ones, and takes away what was added to them.
+new MutationObserver(mark).observe(element, {childList: true, subtree: true, attributeFilter: ['class', 'data-state']});
+new MutationObserver(mark).observe(document.body, {attributeFilter: ['data-sd-looked']});
 const choose = (text, n) => {
     const tokens = text.querySelectorAll('[data-n]');
     if (!tokens.length) return;
     n = Math.max(0, Math.min(tokens.length - 1, n));
-    element.querySelectorAll('.on').forEach(token => token.classList.remove('on'));
-    tokens[n].classList.add('on');
-    text.dataset.at = n;
-    trigger('pick', {column: Number(text.dataset.column), step: n});
+    document.body.dataset.sdLooked = `${Number(text.dataset.column) + 1}.${n + 1}`;
+    trigger('pick');
 };
 element.addEventListener('click', event => {
     const token = event.target.closest('[data-n]');
@@ -39,9 +51,12 @@ element.addEventListener('keydown', event => {
     const move = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
     if (!text || !move) return;
     event.preventDefault();
-    choose(text, Number(text.dataset.at ?? text.querySelector('.on')?.dataset.n ?? -1) + move);
+    const [column, step] = looked();
+    choose(text, (column === Number(text.dataset.column) + 1 ? step - 1 : -1) + move);
 });
 """
+MARK_JS = "(column, step) => { document.body.dataset.sdLooked = `${column}.${step}`; return []; }"
+MARKED_JS = "() => document.body.dataset.sdLooked.split('.').map(Number)"
 
 
 class ComparePanel:
@@ -92,18 +107,30 @@ class ComparePanel:
         self._controls = controls
         running = self.run_button.click(self.run, self.run_inputs, self.run_outputs, trigger_mode="multiple", **PRIVATE)
         self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
-        look = {"fn": self.look, "inputs": [*self._controls.inputs, self.result, self.column, self.step], **PRIVATE}
-        look["outputs"] = [self.summary, self.plot, self.table]
-        self.board.pick(self._picked, None, [self.column, self.step], queue=False, **PRIVATE).then(**look)
-        self.column.input(**look, trigger_mode="always_last")
-        self.step.input(**look, trigger_mode="always_last")  # "release" would not come from the keyboard
-        running.then(**look)
-        self.look_arguments = look
+        self.mark = {"fn": None, "inputs": [self.column, self.step], "outputs": None, "js": MARK_JS, **PRIVATE}
+        look = {"fn": self.look, "inputs": [self.result, self.column, self.step], **PRIVATE}
+        self._look = look | {"outputs": [self.summary, self.plot, self.table]}
+        # What was marked is read from the page when its turn comes: Gradio repeats an event that had to wait with the
+        # data of the event for which it waited.
+        self.board.pick(None, None, [self.column, self.step], js=MARKED_JS, **PRIVATE)
+        self.board.pick(**self._look, trigger_mode="always_last")
+        for control in (self.column, self.step):
+            control.input(**self.mark)
+            control.input(**self._look, trigger_mode="always_last")  # "release" would not come from the keyboard
+        self.look_after(running)
 
-    def run(self, runs: Runs, *values: Any) -> Iterator[list[Any]]:
+    def look_after(self, run: gr.events.Dependency) -> None:
+        """Let the look inside follow on a run."""
+        run.then(**self.mark)
+        run.then(**self._look)
+
+    def run(self, runs: Runs, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield the board as it grows."""
-        settings, notes = self._controls.settings(*values)
-        yield from runs.follow(self.run_settings(settings, notes), self._stopped)
+        if not self._controls.has_columns(*values):
+            yield [render.message(NO_COLUMNS, alert=True), *[gr.skip()] * (len(self.run_outputs) - 1)]
+            return
+        settings, more = self._controls.settings(*values, view=View.COMPARE)
+        yield from runs.follow(self.run_settings(settings, [*notes, *more]), self._stopped)
 
     @staticmethod
     def _stopped(update: list[Any]) -> list[Any]:
@@ -119,28 +146,15 @@ class ComparePanel:
 
     @staticmethod
     def _compare(model: LanguageModel, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
-        selected = (settings.column - 1, settings.step - 1) if settings.step else None
         for n, result in enumerate(compare(model, settings)):
             column = step = gr.skip()
             if n == 0:  # and never later: by then the visitor may have chosen another
                 column = gr.update(choices=_column_choices(result), value=min(settings.column, len(result.columns)))
                 steps = settings.max_new_tokens
                 step = gr.update(maximum=steps, value=min(settings.step, steps))
-            yield [render.run_status(result, notes), render.board(result, selected), result, column, step]
+            yield [render.run_status(result, notes), render.board(result), result, column, step]
 
-    @staticmethod
-    def _picked(event: gr.EventData) -> list[Any]:
-        try:
-            return [int(event.column) + 1, int(event.step) + 1]
-        except (AttributeError, TypeError, ValueError):
-            return [gr.skip(), gr.skip()]
-
-    def look(self, *values: Any) -> list[Any]:
-        """Return what can be seen of a step of the last result."""
-        *_, result, column, step = values
-        return self.look_into(result, column, step)
-
-    def look_into(self, result: Comparison | None, column: Any, step: Any) -> list[Any]:
+    def look(self, result: Comparison | None, column: Any, step: Any) -> list[Any]:
         """Return summary, plot and table of a step; columns and steps count from 1."""
         hidden = [gr.update(visible=False), gr.update(visible=False)]
         if result is None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from lab.settings import Settings
-from lab.text.decoding import MAX_COLUMNS, DecodingSettings
+from lab.text.decoding import MAX_COLUMNS, DecodingSettings, View
 from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
+from tabs.page import PRIVATE
 
 STEPS = {
     "temperature": 0.05,
@@ -26,6 +28,8 @@ STEPS = {
     "length_penalty": 0.1,
 }
 NO_COLUMN = ""
+NO_COLUMNS = "There is no column. Add a column first."
+SLOT_VALUES, SLOT_OUTPUTS = 5, 7  # components of a column that carry values, and that are set
 ALL_COLUMNS = [(f"Column {n}", n) for n in range(1, MAX_COLUMNS + 1)]
 KIND_CHOICES = [(TITLES[kind], str(kind)) for kind in Kind]
 
@@ -46,6 +50,7 @@ class Slot:
     kind: gr.Dropdown
     main: gr.Slider
     temperature: gr.Slider
+    penalties: gr.Accordion
     repetition_penalty: gr.Slider
     length_penalty: gr.Slider
 
@@ -57,7 +62,7 @@ class Slot:
     @property
     def outputs(self) -> list[Any]:
         """The components that :func:`slot_updates` sets."""
-        return [self.group, *self.values]
+        return [self.group, self.penalties, *self.values]
 
 
 def add_slot(number: int, strategy: Strategy | None) -> Slot:
@@ -72,19 +77,51 @@ def add_slot(number: int, strategy: Strategy | None) -> Slot:
         )
         main = gr.Slider(**_main_properties(shown))
         temperature = slider(Strategy, "temperature", "temperature", visible="temperature" in shown.parameters[1:])
-        with gr.Accordion("Penalties", open=False):
+        with gr.Accordion("Penalties", open=shown.penalised) as penalties:
             repetition = slider(Strategy, "repetition_penalty", "repetition_penalty")
             length = slider(Strategy, "length_penalty", "length_penalty", step=0.1, visible=shown.kind is Kind.BEAM)
-    slot = Slot(group, kind, main, temperature, repetition, length)
-    # "input", not "change": a link that sets the kind must not reset the numbers that it sets beside it.
-    kind.input(_kind_chosen, kind, slot.outputs, api_visibility="private", queue=False, show_progress="hidden")
-    return slot
+    return Slot(group, kind, main, temperature, penalties, repetition, length)
 
 
-def _kind_chosen(kind: str) -> list[Any]:
-    updates = slot_updates(Strategy(kind=Kind(kind)) if kind in tuple(Kind) else None)
-    if kind in tuple(Kind):
-        updates[1] = gr.skip()  # it is what the visitor just set
+def wire_slots(slots: Sequence[Slot], add: gr.Button) -> None:
+    """Connect the columns' kinds and the button that adds a column."""
+    values = [component for slot in slots for component in slot.values]
+    outputs = [component for slot in slots for component in slot.outputs]
+    arguments = {"inputs": values, "outputs": outputs, "queue": False, **PRIVATE}
+    for place, slot in enumerate(slots):
+        # "input", not "change": a link that sets the kind must not reset the numbers that it sets beside it.
+        slot.kind.input(partial(kind_chosen, place), **arguments)
+    add.click(column_added, **arguments)
+
+
+def kind_chosen(place: int, *values: Any) -> list[Any]:
+    """Return updates of all columns after one has got another kind; if it was removed, the others close the gap."""
+    kind = values[place * SLOT_VALUES]
+    if kind not in tuple(Kind):
+        left = [strategy for strategy in strategies_of(values) if strategy]
+        return all_slot_updates(left)
+    strategy = Strategy(kind=Kind(kind))
+    updates = [gr.skip()] * (SLOT_OUTPUTS * (len(values) // SLOT_VALUES))
+    # The number that the kind is named after starts at its default; temperature and penalties stay as they are set.
+    updates[place * SLOT_OUTPUTS : (place + 1) * SLOT_OUTPUTS] = [
+        gr.update(visible=True),
+        gr.skip(),
+        gr.skip(),
+        gr.update(**_main_properties(strategy)),
+        gr.update(visible="temperature" in strategy.parameters[1:]),
+        gr.skip(),
+        gr.update(visible="length_penalty" in strategy.parameters),
+    ]
+    return updates
+
+
+def column_added(*values: Any) -> list[Any]:
+    """Return updates of all columns that show one more, if there is room."""
+    shown = [strategy for strategy in strategies_of(values) if strategy]
+    updates = [gr.skip()] * (SLOT_OUTPUTS * (len(values) // SLOT_VALUES))
+    start = len(shown) * SLOT_OUTPUTS
+    if start < len(updates):
+        updates[start : start + SLOT_OUTPUTS] = slot_updates(Strategy(kind=Kind.TOP_P, top_p=0.6))
     return updates
 
 
@@ -102,12 +139,24 @@ def slot_updates(strategy: Strategy | None) -> list[Any]:
     shown = strategy or Strategy(kind=Kind.GREEDY)
     return [
         gr.update(visible=strategy is not None),
+        gr.update(open=shown.penalised),
         gr.update(value=str(shown.kind) if strategy else NO_COLUMN),
         gr.update(**_main_properties(shown)),
         gr.update(value=shown.temperature, visible=shown.samples and shown.kind is not Kind.TEMPERATURE),
         gr.update(value=shown.repetition_penalty),
         gr.update(value=shown.length_penalty, visible=shown.kind is Kind.BEAM),
     ]
+
+
+def all_slot_updates(strategies: Sequence[Strategy]) -> list[Any]:
+    """Return updates for the outputs of all slots that show these strategies, and hide the columns beyond them."""
+    shown: list[Strategy | None] = [*strategies, *[None] * MAX_COLUMNS][:MAX_COLUMNS]
+    return [update for strategy in shown for update in slot_updates(strategy)]
+
+
+def strategies_of(values: Sequence[Any]) -> list[Strategy | None]:
+    """Return what each column shows, from the values of all, None for a column that is not there."""
+    return [strategy_of(*values[start : start + SLOT_VALUES]) for start in range(0, len(values), SLOT_VALUES)]
 
 
 def strategy_of(kind: Any, main: Any, temperature: Any, repetition: Any, length: Any) -> Strategy | None:
@@ -141,13 +190,21 @@ class Controls:
         """The components that :meth:`updates` sets, in order."""
         return [*self.simple.values(), *(component for slot in self.slots for component in slot.outputs)]
 
-    def settings(self, *values: Any) -> tuple[DecodingSettings, list[str]]:
-        """Return the settings that the controls show, and notes on what had to be changed."""
-        simple = dict(zip(self.simple, values, strict=False))
-        rest = values[len(self.simple) :]
-        strategies = [strategy_of(*rest[start : start + 5]) for start in range(0, len(rest), 5)]
+    def settings(self, *values: Any, view: View | None = None) -> tuple[DecodingSettings, list[str]]:
+        """Return the settings that the controls show, and notes on what had to be changed.
+
+        Args:
+            view: the tool that wants them; it is told only about what it uses.
+        """
+        strategies = strategies_of(values[len(self.simple) :])
         columns = ";".join(strategy.to_text() for strategy in strategies if strategy)
-        return DecodingSettings.lenient(simple | {"columns": columns})
+        named = dict(zip(self.simple, values, strict=False)) | {"columns": columns}
+        settings, notes = DecodingSettings.lenient(named)
+        return settings, notes if view is None else DecodingSettings.notes_for(view, named)
+
+    def has_columns(self, *values: Any) -> bool:
+        """Return whether any column is there. (To links and programs, none means the default ones.)"""
+        return any(strategies_of(values[len(self.simple) :]))
 
     def updates(self, settings: DecodingSettings, default_model: str) -> list[Any]:
         """Return updates that make the controls show settings."""
@@ -165,5 +222,4 @@ class Controls:
                     values.append(gr.update(maximum=settings.bounds("step").maximum, value=value))
                 case _:
                     values.append(value)
-        shown: list[Strategy | None] = [*settings.strategies, *[None] * MAX_COLUMNS][:MAX_COLUMNS]
-        return [*values, *(update for strategy in shown for update in slot_updates(strategy))]
+        return [*values, *all_slot_updates(settings.strategies)]

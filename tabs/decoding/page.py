@@ -10,14 +10,13 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.source import source_of, source_of_processor
 from lab.text.decoding import DecodingSettings, View
-from lab.text.strategies import SAMPLERS, TITLES, Kind, Strategy
 from tabs.decoding import render
 from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
-from tabs.decoding.controls import Controls, add_slot, slider, slot_updates
+from tabs.decoding.controls import Controls, Slot, add_slot, slider, wire_slots
 from tabs.decoding.examples import EXAMPLES, warm_examples
-from tabs.decoding.sampler import SamplerPanel
+from tabs.decoding.sampler import SamplerPanel, own_picks, text_of
 from tabs.decoding.samples import SamplesPanel
 from tabs.loading import wait_for_model
 from tabs.page import PRIVATE, Page, Services, link_controls
@@ -42,7 +41,9 @@ SOURCES = {
     "One step for all rows: choose": ("lab.text.choosing", "choose"),
     "A strategy's chain: warp": ("lab.text.choosing", "warp"),
     "Which warpers make the chain: truncation": ("lab.text.strategies", "truncation"),
-    "The dice: draw": ("lab.text.choosing", "draw"),
+    "What cuts for top-p: cut_top_p": ("lab.text.choosing", "cut_top_p"),
+    "The dice: roll": ("lab.text.choosing", "roll"),
+    "What the dice choose: draw": ("lab.text.choosing", "draw"),
     "A step of beam search: advance": ("lab.text.beam", "BeamSearch.advance"),
     "transformers: TopKLogitsWarper": None,
     "transformers: TopPLogitsWarper": None,
@@ -72,10 +73,8 @@ class _DecodingPage:
         )
         with gr.Row():
             simple["max_new_tokens"] = slider(DecodingSettings, "max_new_tokens", "New tokens", min_width=160)
-            low, high = DecodingSettings.bounds("seed")
-            simple["seed"] = gr.Number(
-                DecodingSettings.default("seed"), label="Seed", precision=0, minimum=low, maximum=high, min_width=120
-            )
+            # Without bounds of its own, beyond which Gradio would put up an error: the settings clamp it with a note.
+            simple["seed"] = gr.Number(DecodingSettings.default("seed"), label="Seed", precision=0, min_width=120)
             simple["model"] = gr.Dropdown(
                 [(title, name) for name, title in services.models.choices.items()],
                 value=services.models.default,
@@ -90,26 +89,26 @@ class _DecodingPage:
                 self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
         view = gr.State(View.COMPARE.value)
         simple["view"] = view
-        with gr.Tabs(elem_id="sd-decoding-tools") as self._tools:
+        with gr.Tabs(elem_id="sd-decoding-tools", overflow_behavior="wrap") as self._tools:
             with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
                 self._compare = ComparePanel(services)
                 slots = self._slots()
                 self._compare.add_results()
             with gr.Tab(VIEW_TITLES[View.SAMPLER], id=View.SAMPLER.value) as sampler_tab:
-                simple["picks"] = gr.Textbox("", visible=False, label="picks")
-                self._sampler = SamplerPanel(services, simple["picks"])
+                self._sampler = SamplerPanel(services)
+                simple["picks"] = self._sampler.picks
             with gr.Tab(VIEW_TITLES[View.SAMPLES], id=View.SAMPLES.value) as samples_tab:
-                simple |= self._samples_controls()
                 self._samples = SamplesPanel(services)
+                simple |= self._samples.controls
             with gr.Tab(VIEW_TITLES[View.BEAMS], id=View.BEAMS.value) as beams_tab:
-                simple |= self._beams_controls()
                 self._beams = BeamsPanel(services)
+                simple |= self._beams.controls
         simple["column"], simple["step"] = self._compare.column, self._compare.step
         self._controls = Controls(simple, slots)
         for panel in (self._compare, self._sampler, self._samples, self._beams):
             panel.wire(self._controls)
         with gr.Row(elem_classes="sd-actions"):
-            link_controls("decoding", self._query, self._controls.inputs)
+            link_controls("decoding", self._query, [self._sampler.picked_for, *self._controls.inputs])
         self._source()
         add_api(services)
         services.warm_ups.append(lambda: warm_examples(services.models.get(services.models.default)))
@@ -124,9 +123,12 @@ class _DecodingPage:
         self._wire_examples()
         simple["model"].input(self._choose_model, simple["model"], [simple["model"], self._model_status], **PRIVATE)
         self._auto_run = gr.State("")
-        self.page = Page([*self._controls.outputs, self._tools, self._auto_run], self._restore, self._after_restore)
+        self._link_notes = gr.State([])
+        restored = [*self._controls.outputs, self._sampler.picked_for, self._tools, self._auto_run, self._link_notes]
+        self.page = Page(restored, self._restore, self._after_restore)
 
-    def _slots(self) -> list[Any]:
+    @staticmethod
+    def _slots() -> list[Slot]:
         strategies = DecodingSettings().strategies
         with gr.Accordion("Strategies, one per column", open=True), gr.Row(elem_classes="sd-slots"):
             slots = [
@@ -134,62 +136,15 @@ class _DecodingPage:
                 for n in range(DecodingSettings.bounds("column").maximum)
             ]
             add = gr.Button("+ column", size="sm", min_width=90, scale=0, elem_classes="sd-add")
-        add.click(
-            self._add_column,
-            [slot.kind for slot in slots],
-            [output for slot in slots for output in slot.outputs],
-            queue=False,
-            **PRIVATE,
-        )
+        wire_slots(slots, add)
         return slots
-
-    @staticmethod
-    def _add_column(*kinds: str) -> list[Any]:
-        free = next((n for n, kind in enumerate(kinds) if not kind), None)
-        updates: list[Any] = []
-        for n in range(len(kinds)):
-            if n == free:
-                updates += slot_updates(Strategy(kind=Kind.TOP_P, top_p=0.6))
-            else:
-                updates += [gr.skip()] * 6
-        return updates
-
-    @staticmethod
-    def _samples_controls() -> dict[str, Any]:
-        gr.Markdown(
-            "Many texts per setting: how probable are they, and how different from each other? No setting has both."
-        )
-        controls: dict[str, Any] = {}
-        with gr.Row():
-            controls["vary"] = gr.Dropdown(
-                [(TITLES[kind], str(kind)) for kind in TITLES if kind in SAMPLERS],
-                value=str(DecodingSettings.default("vary")),
-                label="Vary the number of",
-                min_width=150,
-            )
-            controls["vary_from"] = gr.Number(DecodingSettings.default("vary_from"), label="from", min_width=90)
-            controls["vary_to"] = gr.Number(DecodingSettings.default("vary_to"), label="to", min_width=90)
-            controls["vary_points"] = slider(DecodingSettings, "vary_points", "Settings", min_width=130)
-            controls["samples"] = slider(DecodingSettings, "samples", "Samples each", min_width=130)
-        return controls
-
-    @staticmethod
-    def _beams_controls() -> dict[str, Any]:
-        gr.Markdown(
-            "Beam search follows several continuations at once. At each step every beam is extended, and the best stay."
-        )
-        controls: dict[str, Any] = {}
-        with gr.Row():
-            controls["num_beams"] = slider(DecodingSettings, "num_beams", "num_beams", min_width=130)
-            controls["beam_steps"] = slider(DecodingSettings, "beam_steps", "Steps", min_width=130)
-            controls["length_penalty"] = slider(
-                DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130
-            )
-        return controls
 
     def _source(self) -> None:
         with gr.Accordion("The code at work", open=False) as accordion:
-            gr.Markdown("Read from the files that run, so it cannot differ from them.")
+            gr.Markdown(
+                "Read from the files, so it cannot differ from what runs. One of transformers' own seldom runs here: "
+                "`cut_top_p` does what `TopPLogitsWarper` does, to the last bit, in a tenth of the time."
+            )
             names = list(SOURCES)
             choice = gr.Dropdown(names, value=names[0], label="Function")
             code = gr.Code(language="python", interactive=False, label="Source", max_lines=40)
@@ -203,21 +158,26 @@ class _DecodingPage:
         place = SOURCES[name]
         return source_of(*place) if place else source_of_processor(name.removeprefix("transformers: "))
 
-    def _query(self, *values: Any) -> str:
-        settings, _ = self._controls.settings(*values)
+    def _query(self, picked_for: object, *values: Any) -> str:
+        settings = own_picks(picked_for, self._controls.settings(*values)[0])
         if settings.model == self._services.models.default:
             settings = settings.model_copy(update={"model": ""})
         return settings.to_query()
 
     def _wire_examples(self) -> None:
+        picks = list(self._controls.simple).index("picks")
         for button, settings in self._example_buttons:
 
             def fill(settings: DecodingSettings = settings) -> list[Any]:
-                return [*self._controls.updates(settings, self._services.models.default), gr.Tabs(selected="compare")]
+                updates = self._controls.updates(settings, self._services.models.default)
+                updates[picks] = gr.skip()  # a text built by hand stays, with the prompt that it continues
+                return [*updates, gr.Tabs(selected="compare")]
 
             filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
-            started = filled.then(self._compare.run, self._compare.run_inputs, self._compare.run_outputs, **PRIVATE)
-            started.then(**self._compare.look_arguments)
+            filled.then(**self._compare.mark)
+            self._compare.look_after(
+                filled.then(self._compare.run, self._compare.run_inputs, self._compare.run_outputs, **PRIVATE)
+            )
 
     def _choose_model(self, name: str) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
@@ -232,33 +192,39 @@ class _DecodingPage:
             yield [self._services.models.default, failed]
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
-        if not query:
-            return [gr.skip()] * (len(self._controls.outputs) + 2)
+        # A query of others' making, such as ?__theme=dark, asks for nothing.
+        if "tab" not in query and not DecodingSettings.names_any(query):
+            return [gr.skip()] * len(self.page.outputs)
         settings, _ = DecodingSettings.lenient(query)
+        notes, default = DecodingSettings.notes_for(settings.view, query), self._services.models.default
+        if settings.model and settings.model not in self._services.models.choices:
+            notes.append(f"model: {settings.model[:40]} is not offered here; using {default}.")
         if settings.model not in self._services.models.choices:
-            settings = settings.model_copy(update={"model": ""})
-        updates = self._controls.updates(settings, self._services.models.default)
-        return [*updates, gr.Tabs(selected=settings.view.value), settings.view.value]
+            settings = settings.model_copy(update={"model": default})
+        updates = self._controls.updates(settings, default)
+        return [*updates, text_of(settings), gr.Tabs(selected=settings.view.value), settings.view.value, notes]
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
-        compare, samples, controls = self._compare, self._samples, self._controls
+        compare, samples = self._compare, self._samples
+        restored.then(**compare.mark)
         tools = (
             (View.COMPARE, compare.run, compare.run_inputs, compare.run_outputs),
-            (View.SAMPLER, self._sampler.resume, controls.inputs, self._sampler.outputs),
+            (View.SAMPLER, self._sampler.resume, self._sampler.inputs, self._sampler.outputs),
             (View.SAMPLES, samples.run, samples.inputs, samples.outputs),
-            (View.BEAMS, self._beams.run, controls.inputs, self._beams.outputs),
+            (View.BEAMS, self._beams.run, self._controls.inputs, self._beams.outputs),
         )
         for view, run, inputs, outputs in tools:
-            started = restored.then(_only_if(view, run, len(outputs)), [self._auto_run, *inputs], outputs, **PRIVATE)
+            inputs = [self._auto_run, self._link_notes, *inputs]
+            started = restored.then(_only_if(view, run, len(outputs)), inputs, outputs, **PRIVATE)
             if view is View.COMPARE:
-                started.then(**compare.look_arguments)
+                compare.look_after(started)
 
 
 def _only_if(view: View, run: Any, outputs: int) -> Any:
-    def conditional(wanted: str, *values: Any) -> Iterator[Any]:
+    def conditional(wanted: str, notes: Sequence[str], *values: Any) -> Iterator[Any]:
         if wanted == view.value:
-            yield from run(*values)
+            yield from run(*values, notes=notes)
         else:
             yield [gr.skip()] * outputs
 

@@ -167,14 +167,17 @@ def test_columns_can_be_added_changed_and_removed(desktop: Visitor) -> None:
     desktop.sees_board(3)
     assert desktop.cards.locator("h2, h3").all_inner_texts() == ["Beam search 4", "Top-p 0.9", "Top-p 0.6"]
     desktop.chooses("Column 1", "– remove –")
-    expect(desktop.dropdown("Column 1")).to_be_hidden()
+    expect(desktop.dropdown("Column 3")).to_be_hidden()
+    expect(desktop.dropdown("Column 1")).to_have_value("Top-p")
     desktop.press("Generate")
     desktop.sees_board(2)
+    expect(desktop.dropdown("Column")).to_have_value("1 · Top-p 0.9")
     assert desktop.cards.locator("h2, h3").all_inner_texts() == ["Top-p 0.9", "Top-p 0.6"]
 
 
 def test_a_copied_link_shows_another_visitor_the_same(visitors: Visitors) -> None:
     first = visitors.new(permissions=["clipboard-read", "clipboard-write"]).opens()
+    told = first.page.locator(".sd-message:visible")
     first.prompt.fill("Ein Apfel & eine Birne? 100% – “ja”; #1 + 🍐")
     first.seed.fill("99")
     first.slider("New tokens").fill("15")
@@ -185,12 +188,45 @@ def test_a_copied_link_shows_another_visitor_the_same(visitors: Visitors) -> Non
     link = first.page.locator(".sd-link input, .sd-link textarea")
     expect(link).to_have_value(re.compile(r"^http.+\?tab=decoding&.+seed=99"))
     expect(first.page).to_have_url(link.input_value())
+    expect(told.last).to_have_text("Copied.")
     assert first.page.evaluate("navigator.clipboard.readText()") == link.input_value()
     second = visitors.new()
     second.page.goto(link.input_value())
     second.sees_board(4)
     assert second.written() == first.written()
     assert second.prompt.input_value() == first.prompt.input_value()
+
+
+def test_a_text_too_long_for_a_link_leaves_the_address_as_it_is(desktop: Visitor) -> None:
+    desktop.opens(**SHORT)
+    desktop.sees_board(2)
+    before = desktop.page.url
+    desktop.prompt.fill("ю" * 12_000)
+    desktop.press("Copy link")
+    expect(desktop.page.get_by_role("alert")).to_have_text("This text is too long for a link.")
+    assert desktop.page.url == before
+
+
+def test_all_tools_can_be_seen_on_a_phone(phone: Visitor) -> None:
+    phone.opens()
+    for tool, waiting in (
+        ("You are the sampler", "Press Start"),
+        ("Many samples", "Press Draw samples"),
+        ("Beam search as a tree", "Press Grow the tree"),
+        ("Compare", "Press Generate"),
+    ):
+        phone.page.get_by_role("tab", name=tool).tap()
+        expect(phone.page.locator(".sd-empty:visible")).to_contain_text(waiting)
+    assert phone.overflow() <= 0
+
+
+def test_a_seed_out_of_range_is_told_in_words(desktop: Visitor) -> None:
+    desktop.opens()
+    desktop.seed.fill("-4")
+    desktop.press("Generate")
+    expect(desktop.status.filter(has_text="seed: -4 is outside 0 to 2147483647; using 0.")).to_be_visible()
+    desktop.sees_board(4)
+    desktop.sees_no_toast()
 
 
 def test_you_are_the_sampler(visitors: Visitors) -> None:
@@ -219,6 +255,7 @@ def test_you_are_the_sampler(visitors: Visitors) -> None:
     written = text.inner_text()
     visitor.press("Copy link")  # into the box, as nobody has allowed the clipboard
     link = visitor.page.locator(".sd-link input, .sd-link textarea")
+    expect(visitor.page.locator(".sd-message:visible").last).to_have_text("Copy it from the box.")
     expect(link).to_have_value(re.compile(r"^http.+view=sampler.+picks=\d+"))
     friend = visitors.new()
     friend.page.goto(link.input_value())

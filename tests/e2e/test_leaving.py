@@ -125,3 +125,17 @@ def test_a_new_run_takes_over_the_board(slow_app: SlowApp, visitor: Visitor) -> 
     visitor.sees_board(3)
     slow_app.wait_for_rows(any_left=False)
     expect(visitor.board.locator(".sd-prompt")).to_have_text(["And then"] * 3)
+
+
+def test_the_mark_follows_the_visitor_while_the_text_grows(slow_app: SlowApp, visitor: Visitor) -> None:
+    visitor.opens(**LONG | {"step": 1})
+    expect(visitor.token(2, 3)).to_be_attached()
+    visitor.token(2, 2).click()
+    expect(visitor.token(2, 5)).to_be_attached()  # drawn again since
+    expect(visitor.board.locator(".on")).to_have_count(1)
+    assert "on" in (visitor.token(2, 2).get_attribute("class") or "").split()
+    visitor.press("Cancel")
+    expect(visitor.status).to_have_text(["Stopped. What was written stays."])
+    visitor.sees_step("Token 2 of Top-p 0.9")
+    expect(visitor.board.locator(".on")).to_have_count(1)
+    assert "on" in (visitor.token(2, 2).get_attribute("class") or "").split()

@@ -563,6 +563,99 @@ def test_a_model_that_cannot_be_had_is_told_and_the_choice_goes_back(server: Ser
     assert 'data-state="done"' in board_of(visitor)
 
 
+@pytest.mark.parametrize(
+    ("view", "wrong", "told"),
+    [
+        ("compare", {"max_new_tokens": 999}, "max_new_tokens: 999 is outside 1 to 200"),
+        ("compare", {"columns": "greedy(5)"}, "5&#x27; is left out"),
+        ("sampler", {"seed": -4}, "seed: -4 is outside 0 to"),
+        ("samples", {"vary_points": 2, "samples": 1}, "samples: 1 is outside 2 to 32"),
+        ("beams", {"num_beams": 99}, "num_beams: 99 is outside 2 to 6"),
+        ("beams", {"model": "gpt5"}, "model: gpt5 is not offered here"),
+    ],
+    ids=shortened,
+)
+def test_what_was_changed_in_a_link_is_told_once(server: Server, view: str, wrong: dict[str, Any], told: str) -> None:
+    def notes() -> str:
+        shown = [str(p["value"]) for p in visitor.properties.values() if "sd-notes" in str(p.get("value"))]
+        return "".join(shown)
+
+    visitor = Visitor(server, link(view=view, prompt=PROMPT, **{"max_new_tokens": 4} | wrong))
+    assert told in notes()
+    buttons = {"compare": "Generate", "sampler": "Undo", "samples": "Draw samples", "beams": "Grow the tree"}
+    visitor.click(buttons[view])  # the controls have shown the changed value since
+    assert told not in notes()
+
+
+@pytest.mark.parametrize(
+    ("button", "named"),
+    [("Generate", True), ("Start from the prompt", True), ("Draw samples", True), ("Grow the tree", False)],
+)
+def test_a_seed_below_zero_is_told_where_it_matters(server: Server, button: str, named: bool) -> None:
+    visitor = Visitor(server, link(view="sampler", prompt=PROMPT, max_new_tokens=4, samples=2, vary_points=2))
+    visitor.set(-4, label="Seed")
+    visitor.click(button)
+    told = [p for p in visitor.properties.values() if "seed: -4 is outside 0 to" in str(p.get("value"))]
+    assert len(told) == named
+    assert alerts_of(visitor) == []
+
+
+def test_without_any_column_one_is_asked_for(server: Server) -> None:
+    visitor = Visitor(server, link(prompt=PROMPT, columns="greedy", max_new_tokens=4))
+    before = board_of(visitor)
+    visitor.set("", label="Column 1")
+    visitor.trigger("input", label="Column 1")
+    for button in ("Generate", "Column 1 goes on (20 tokens)"):
+        visitor.click(button)
+        assert "Add a column first" in alerts_of(visitor)[-1]
+    assert board_of(visitor) == before
+    visitor.click("+ column")
+    visitor.click("Generate")
+    assert 'aria-label="Top-p 0.6"' in board_of(visitor)
+
+
+@pytest.mark.parametrize("query", ["__theme=dark", "fbclid=abc", "utm_source=mail&v=1"])
+def test_a_query_of_others_makes_nothing_run(server: Server, query: str) -> None:
+    assert "Press Generate" in board_of(Visitor(server, query))
+
+
+def test_two_texts_are_never_mixed_in_a_game(server: Server) -> None:
+    visitor = Visitor(server, link(view="sampler", picks="5.6", prompt=PROMPT, max_new_tokens=4))
+    for button in ("Undo", "Column 1 goes on (20 tokens)", None):
+        visitor.set("Once upon", label="Prompt")
+        visitor.click("Copy link")
+        assert "picks" not in visitor.value(label="Link to exactly this")
+        if button:
+            visitor.click(button)
+        else:
+            visitor.trigger("pick", {"token": 40}, elem_id="sd-game")
+        assert visitor.value(label="picks") == ""
+        assert '<span class="sd-prompt">Once upon</span><span class="sd-caret"' in visitor.value(elem_id="sd-game")
+        assert sum("the text starts again" in str(p.get("value")) for p in visitor.properties.values()) == 1
+        visitor.set(PROMPT, label="Prompt")
+        visitor.click("Start from the prompt")
+        visitor.trigger("pick", {"token": 40}, elem_id="sd-game")
+    assert visitor.value(label="picks") == "40"
+    visitor.click("Greedy against beams")
+    visitor.set(4, label="New tokens")
+    visitor.trigger("pick", {"token": 41}, elem_id="sd-game")
+    assert visitor.value(label="picks") == ""
+    assert "I do not know" in visitor.value(elem_id="sd-game")
+
+
+def test_a_text_too_long_for_a_link_is_told(server: Server) -> None:
+    visitor = Visitor(server, link(prompt=PROMPT, columns="greedy", max_new_tokens=4))
+    visitor.click("Copy link")
+    visitor.set("ю" * 20_000, label="Prompt")
+    visitor.click("Copy link")
+    assert ["too long for a link" in alert for alert in alerts_of(visitor)] == [True]
+    assert visitor.value(label="Link to exactly this") == ""
+    assert visitor.properties[visitor.find(label="Link to exactly this")]["visible"] is False
+    visitor.set(PROMPT, label="Prompt")
+    visitor.click("Copy link")
+    assert alerts_of(visitor) == []
+
+
 def test_an_example_runs(server: Server) -> None:
     visitor = Visitor(server)
     visitor.click("Greedy against beams")
@@ -573,7 +666,7 @@ def test_an_example_runs(server: Server) -> None:
 def test_the_copied_link_opens_the_same(server: Server) -> None:
     visitor = Visitor(server, link(prompt=PROMPT, seed=77, columns="top_p(top_p=0.35)", max_new_tokens=6))
     visitor.click("Copy link")
-    copied = visitor.value(label="Link to exactly this (copied)")
+    copied = visitor.value(label="Link to exactly this")
     assert copied.startswith("?tab=decoding&v=1&")
     again = Visitor(server, copied.removeprefix("?"))
     assert board_of(again) == board_of(visitor)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from lab.text.decoding import DEFAULT_COLUMNS, MAX_COLUMNS, DecodingSettings
+from lab.text.decoding import DEFAULT_COLUMNS, MAX_COLUMNS, DecodingSettings, View
 from lab.text.models import BUILT_IN, Models
-from lab.text.strategies import MAIN_PARAMETER, Kind, Strategy
-from tabs.decoding.controls import NO_COLUMN, Controls, Slot, _kind_chosen, slot_updates, strategy_of
+from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, Kind, Strategy
+from lab.text.sweep import values_of
+from tabs.decoding.controls import (
+    NO_COLUMN,
+    SLOT_OUTPUTS,
+    SLOT_VALUES,
+    Controls,
+    Slot,
+    column_added,
+    kind_chosen,
+    slot_updates,
+    strategy_of,
+)
 from tabs.decoding.examples import EXAMPLES
 from tabs.decoding.page import _DecodingPage
+from tabs.decoding.sampler import text_of
+from tabs.decoding.samples import usual_range
 from tabs.page import Services
 from tests.lab.text.test_decoding import random_settings, random_strategy
 
@@ -36,12 +50,15 @@ class FrontEnd:
     def __init__(self, controls: Controls) -> None:
         self.controls = controls
         self.properties = {c: dict(c.get_config()) for c in controls.outputs}
+        self.slot_outputs = [output for slot in controls.slots for output in slot.outputs]
 
     def take(self, outputs: list[Any], updates: list[Any]) -> None:
         assert len(outputs) == len(updates)
         for component, update in zip(outputs, updates, strict=True):
             if isinstance(update, dict) and update.get("__type__") == "update":
-                self.properties[component] |= {key: value for key, value in update.items() if key != "__type__"}
+                properties = {key: value for key, value in update.items() if key != "__type__"}
+                assert properties.keys() <= self.properties[component].keys(), component
+                self.properties[component] |= properties
             else:
                 self.properties[component]["value"] = update
 
@@ -58,6 +75,15 @@ class FrontEnd:
         if isinstance(component, gr.Slider) and properties.get("visible", True):
             assert properties["minimum"] <= value <= properties["maximum"]
         return value
+
+    def choose_kind(self, place: int, kind: str) -> None:
+        """Do what the visitor does, and what follows on it."""
+        self.properties[self.controls.slots[place].kind]["value"] = kind
+        self.take(self.slot_outputs, kind_chosen(place, *self.slot_values))
+
+    @property
+    def slot_values(self) -> list[Any]:
+        return self.values[len(self.controls.simple) :]
 
     def settings(self) -> DecodingSettings:
         settings, notes = self.controls.settings(*self.values)
@@ -127,11 +153,14 @@ def test_a_chosen_kind_shows_its_numbers_and_no_others(front_end: FrontEnd, cont
     rng = random.Random(str(kind))
     slot = controls.slots[1]
     for _ in range(20):
-        front_end.take(slot.outputs, slot_updates(random_strategy(rng)))  # what was there before must not show
-        front_end.properties[slot.kind]["value"] = str(kind)  # the visitor's doing
-        front_end.take(slot.outputs, _kind_chosen(str(kind)))
+        before = random_strategy(rng)
+        front_end.take(slot.outputs, slot_updates(before))
+        front_end.choose_kind(1, str(kind))
         properties = {name: front_end.properties[slider] for name, slider in sliders_of(slot)}
-        assert strategy_of(*front_end.values[len(controls.simple) + 5 :][:5]) == Strategy(kind=kind)
+        # The number that the kind is named after begins at its default, the others stay.
+        expected = {name: getattr(before, name) for name in Strategy(kind=kind).parameters}
+        expected |= {MAIN_PARAMETER[kind]: Strategy.default(MAIN_PARAMETER[kind])} if kind in MAIN_PARAMETER else {}
+        assert strategy_of(*front_end.slot_values[SLOT_VALUES:][:SLOT_VALUES]) == Strategy(kind=kind, **expected)
         assert front_end.properties[slot.group]["visible"]
         assert properties["main"]["visible"] is (kind in MAIN_PARAMETER)
         if kind in MAIN_PARAMETER:
@@ -145,29 +174,48 @@ def test_a_chosen_kind_shows_its_numbers_and_no_others(front_end: FrontEnd, cont
             assert slider["minimum"] <= slider["value"] <= slider["maximum"]
 
 
-def test_a_removed_column_is_hidden_and_left_out(front_end: FrontEnd, controls: Controls) -> None:
+def test_numbers_survive_a_look_at_another_kind(front_end: FrontEnd, controls: Controls) -> None:
+    there = Strategy(kind=Kind.TOP_P, top_p=0.9, temperature=0.7, repetition_penalty=1.3)
+    front_end.take(controls.slots[0].outputs, slot_updates(there))
+    for kind in (Kind.BEAM, Kind.TEMPERATURE, Kind.GREEDY, Kind.TOP_P):
+        front_end.choose_kind(0, str(kind))
+    assert front_end.settings().strategies[0] == there
+
+
+def test_penalties_that_do_something_are_in_sight(front_end: FrontEnd, controls: Controls) -> None:
     slot = controls.slots[0]
-    front_end.properties[slot.kind]["value"] = NO_COLUMN
-    front_end.take(slot.outputs, _kind_chosen(NO_COLUMN))
-    assert front_end.properties[slot.group]["visible"] is False
+    for penalised in (True, False):
+        strategy = Strategy(kind=Kind.GREEDY, repetition_penalty=1.3 if penalised else 1.0)
+        front_end.take(slot.outputs, slot_updates(strategy))
+        assert front_end.properties[slot.penalties]["open"] is penalised
+
+
+def test_after_a_removed_column_the_others_close_the_gap(front_end: FrontEnd, controls: Controls) -> None:
+    """So that a column has the same number in its controls as in the result."""
+    front_end.choose_kind(0, NO_COLUMN)
+    shown = [front_end.properties[slot.group]["visible"] for slot in controls.slots]
+    assert shown == [True] * 3 + [False] * 3
     assert front_end.settings().columns == DEFAULT_COLUMNS.removeprefix("greedy;")
+    front_end.choose_kind(1, NO_COLUMN)
+    assert [s.kind for s in front_end.settings().strategies] == [Kind.TEMPERATURE, Kind.TOP_P]
+    assert SLOT_OUTPUTS * len(controls.slots) == len(front_end.slot_outputs)
 
 
 def test_without_any_column_the_default_ones_come_back(front_end: FrontEnd, controls: Controls) -> None:
+    assert controls.has_columns(*front_end.values)
     for slot in controls.slots:
         front_end.take(slot.outputs, slot_updates(None))
+    assert not controls.has_columns(*front_end.values)
     assert front_end.settings().columns == DEFAULT_COLUMNS
 
 
-def test_a_new_column_takes_the_first_free_place(front_end: FrontEnd, controls: Controls, page: _DecodingPage) -> None:
-    outputs = [output for slot in controls.slots for output in slot.outputs]
+def test_a_new_column_takes_the_first_free_place(front_end: FrontEnd) -> None:
     for count in (5, 6):
-        kinds = [front_end.properties[slot.kind]["value"] for slot in controls.slots]
-        front_end.take(outputs, page._add_column(*kinds))
+        front_end.take(front_end.slot_outputs, column_added(*front_end.slot_values))
         assert len(front_end.settings().strategies) == count
         assert front_end.settings().strategies[-1] == Strategy(kind=Kind.TOP_P, top_p=0.6)
     full = front_end.settings()
-    front_end.take(outputs, page._add_column(*(front_end.properties[slot.kind]["value"] for slot in controls.slots)))
+    front_end.take(front_end.slot_outputs, column_added(*front_end.slot_values))
     assert front_end.settings() == full  # there is no place left
 
 
@@ -217,7 +265,7 @@ def test_a_copied_link_opens_what_was_there(page: _DecodingPage, controls: Contr
     for _ in range(25):
         settings = random_settings(rng).model_copy(update={"model": rng.choice(["", "openai-community/gpt2"])})
         front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
-        query = page._query(*front_end.values)
+        query = page._query(None, *front_end.values)
         again = restored(page, controls, dict(parse_qsl(f"tab=decoding&{query}", keep_blank_values=True)))
         assert again.settings() == with_model(settings)
         assert ("model=" in query) is (settings.model != "")  # the default may be another one elsewhere
@@ -236,7 +284,6 @@ def test_a_copied_link_opens_what_was_there(page: _DecodingPage, controls: Contr
         {"step": "150"},
         {"columns": "beam;beam;beam;beam;beam;beam;beam;beam"},
         {"columns": "magic", "prompt": "", "picks": "1..2", "seed": "-5"},
-        {"__theme": "dark"},
     ],
     ids=str,
 )
@@ -245,5 +292,58 @@ def test_any_link_leaves_controls_that_work(page: _DecodingPage, controls: Contr
     DecodingSettings.model_validate(restored(page, controls, query).settings().model_dump())
 
 
-def test_no_query_changes_nothing(page: _DecodingPage, controls: Controls) -> None:
-    assert restored(page, controls, {}).settings() == with_model(DecodingSettings())
+@pytest.mark.parametrize("query", [{}, {"__theme": "dark"}, {"fbclid": "abc", "utm_source": "x", "v": "1"}], ids=str)
+def test_a_query_that_is_none_of_ours_changes_nothing_and_runs_nothing(
+    page: _DecodingPage, query: dict[str, str]
+) -> None:
+    updates = page._restore(query)
+    assert len(updates) == len(page.page.outputs)
+    assert all(update == gr.skip() for update in updates)
+
+
+@pytest.mark.parametrize("query", [{"tab": "decoding"}, {"seed": "8"}, {"top_p": "0.5"}, {"prompt": ""}], ids=str)
+def test_a_query_of_ours_runs(page: _DecodingPage, query: dict[str, str]) -> None:
+    assert View.COMPARE.value in page._restore(query)
+
+
+def test_a_link_carries_no_picks_of_another_text(page: _DecodingPage, controls: Controls, front_end: FrontEnd) -> None:
+    settings = DecodingSettings(picks="5.6", model=BUILT_IN, prompt="Once upon")
+    front_end.take(controls.outputs, controls.updates(settings, BUILT_IN))
+    assert "picks=5.6" in page._query(text_of(settings), *front_end.values)
+    assert "picks" not in page._query(("Once", BUILT_IN), *front_end.values)
+    assert "picks" not in page._query(("Once upon", "another/model"), *front_end.values)
+
+
+# Notes
+
+
+def test_notes_are_those_on_what_a_tool_uses(controls: Controls, front_end: FrontEnd) -> None:
+    wrong = {"seed": -4, "max_new_tokens": 999, "vary_to": -1, "num_beams": 99, "prompt": "a\0"}
+    for name, value in wrong.items():
+        front_end.properties[controls.simple[name]] |= {"value": value, "visible": False}
+    told = {
+        View.COMPARE: ["Characters", "max_new_tokens", "seed"],
+        View.SAMPLER: ["Characters", "seed"],
+        View.SAMPLES: ["Characters", "max_new_tokens", "seed", "vary_to"],
+        View.BEAMS: ["Characters", "num_beams"],
+    }
+    for view, names in told.items():
+        settings, notes = controls.settings(*front_end.values, view=view)
+        assert sorted(re.match(r"\w+", note)[0] for note in notes) == names
+        assert settings.seed == 0
+
+
+def test_a_links_notes_are_kept_for_its_run(page: _DecodingPage) -> None:
+    notes = page._restore({"seed": "-4", "samples": "999", "model": "/etc/passwd", "columns": "magic;greedy(5)"})[-1]
+    assert [re.match(r"\w+", note)[0] for note in notes] == ["seed", "Unknown", "greedy", "model"]
+
+
+def test_what_is_varied_brings_its_usual_range() -> None:
+    for kind in SAMPLERS:
+        low, high = usual_range(str(kind))
+        bounds = Strategy.bounds(MAIN_PARAMETER[kind])
+        assert bounds.minimum <= low < high <= bounds.maximum
+        settings = DecodingSettings(vary=kind, vary_from=low, vary_to=high)
+        assert len(values_of(settings)[1]) == settings.vary_points
+    assert values_of(DecodingSettings(vary=Kind.TOP_K, vary_from=1, vary_to=900))[1][-1] == 900
+    assert usual_range("nonsense") == [gr.skip(), gr.skip()]

@@ -128,7 +128,7 @@ def inspection_of(
     )
     cumulative = ((1, 0.5), (2, 0.75), (330, 1.0))
     table = Distribution(candidates, kept, sum(weights[:kept]), 330, cumulative)
-    return Inspection(strategy or Strategy(kind=Kind.TOP_K, top_k=kept), "Once", chosen, table, 1.5, tuple(labels))
+    return Inspection(strategy or Strategy(kind=Kind.TOP_K, top_k=kept), chosen, table, 1.5, tuple(labels))
 
 
 # Escaping
@@ -290,11 +290,6 @@ def test_leaves_greedy_is_marked_at_its_token() -> None:
     assert len(cards) == 5
 
 
-def test_the_chosen_token_is_marked_in_its_column_only() -> None:
-    page = read(render.board(comparison_of(column_of(list("ab")), column_of(list("cd"))), selected=(1, 0)))
-    assert [(attrs["data-n"], text) for attrs, text in page.find("span", **{"class": "on"})] == [("0", "c")]
-
-
 def test_a_running_board_has_carets_and_no_measures() -> None:
     half = Column(Strategy(kind=Kind.GREEDY), (token(),), ("a",))
     ended = Column(Strategy(kind=Kind.GREEDY), (token(),), ("a",), Reason.END_OF_TEXT, measure([token()], 1.0))
@@ -314,7 +309,12 @@ def test_tokens_carry_how_surprising_they_are() -> None:
     column = Column(Strategy(kind=Kind.GREEDY), tokens, ("a", "b", "c"), Reason.LENGTH, measure(tokens, 1.0))
     spans = [attrs for attrs, _ in read(render.board(comparison_of(column))).find("span") if "data-n" in attrs]
     assert [float(attrs["style"].removeprefix("--s:")) for attrs in spans] == [0.0, 0.5, 1.0]
-    assert [attrs["data-p"] for attrs in spans] == ["1.000", "0.032", "0.000"]
+
+
+def test_a_prompt_is_shown_as_the_model_reads_it() -> None:
+    page = read(render.board(comparison_of(column_of(["a"]), prompt="\n  A line,\nthe next:\n\n \t")))
+    ((_, prompt),) = page.find("span", **{"class": "sd-prompt"})
+    assert prompt == "\n  A line,\nthe next:\n\n"
 
 
 def test_a_long_prompt_shows_its_end() -> None:
@@ -350,6 +350,38 @@ def test_a_step_has_a_bar_for_each_token_and_stage(count: int) -> None:
     assert [bars.y[0] for bars in bars_of(sampling)][:2] == [0.45, 0.5]
     greedy = render.step_plot(inspection_of(labels, Strategy(kind=Kind.GREEDY)))
     assert [trace.name for trace in bars_of(greedy)] == ["raw model"]
+
+
+PENALISED = {"repetition_penalty": 1.3}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "stages", "said"),
+    [
+        (Strategy(kind=Kind.GREEDY), ["raw model"], "this is the model's own distribution."),
+        (
+            Strategy(kind=Kind.GREEDY, **PENALISED),
+            ["raw model", "after penalty"],
+            "the most probable token after the repetition penalty is taken.",
+        ),
+        (Strategy(kind=Kind.BEAM), ["raw model"], "this is the model's own distribution."),
+        (
+            Strategy(kind=Kind.BEAM, **PENALISED),
+            ["raw model"],
+            "this is the model's own distribution, before the repetition penalty.",
+        ),
+        (
+            Strategy(kind=Kind.TOP_K, top_k=3, **PENALISED),
+            ["raw model", "after penalty and temperature", "after truncation"],
+            "3 of 330 tokens stay",
+        ),
+    ],
+    ids=lambda value: value.label if isinstance(value, Strategy) else "",
+)
+def test_a_penalty_is_a_stage_of_its_own(strategy: Strategy, stages: list[str], said: str) -> None:
+    inspection = inspection_of(list("abcd"), strategy)
+    assert [trace.name for trace in bars_of(render.step_plot(inspection))] == stages
+    assert said in render.step_summary(inspection)
 
 
 def test_a_step_has_the_cumulative_curve() -> None:
@@ -467,7 +499,7 @@ def test_no_figure_holds_what_is_no_number() -> None:
         assert all(map(math.isfinite, numbers_of(figure.to_plotly_json())))
     candidates = (Candidate(1, 0.0, 0.0, 0.0), Candidate(2, 1.0, 1.0, 1.0))
     certain = Distribution(candidates, 1, 1.0, 330, ((1, 1.0), (330, 1.0)))
-    figure = render.step_plot(Inspection(Strategy(kind=Kind.TOP_P), "", 1, certain, 0.0, ("a", "b")))
+    figure = render.step_plot(Inspection(Strategy(kind=Kind.TOP_P), 1, certain, 0.0, ("a", "b")))
     assert all(map(math.isfinite, numbers_of(figure.to_plotly_json())))
 
 

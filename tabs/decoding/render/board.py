@@ -52,16 +52,9 @@ def model_facts(model: LanguageModel) -> str:
     )
 
 
-def board(comparison: Comparison, selected: tuple[int, int] | None = None) -> str:
-    """Return the columns side by side.
-
-    Args:
-        selected: column and step of the token that is looked into, both from 0.
-    """
-    cards = "".join(
-        _card(place, column, comparison, selected[1] if selected and selected[0] == place else None)
-        for place, column in enumerate(comparison.columns)
-    )
+def board(comparison: Comparison) -> str:
+    """Return the columns side by side. The token that is looked into is marked by the page itself."""
+    cards = "".join(_card(place, column, comparison) for place, column in enumerate(comparison.columns))
     state = "done" if comparison.done else "running"
     return f'{notes_html(comparison.notes)}<div class="sd-board" data-state="{state}">{cards}</div>'
 
@@ -71,9 +64,9 @@ def empty_board(message: str = "Press Generate: each strategy writes its own col
     return f'<div class="sd-empty">{escape(message)}</div>'
 
 
-def _card(place: int, column: Column, comparison: Comparison, selected: int | None) -> str:
+def _card(place: int, column: Column, comparison: Comparison) -> str:
     leaves = column.leaves_greedy
-    tokens = "".join(_token(column, n, n == leaves, n == selected, comparison.done) for n in range(len(column.tokens)))
+    tokens = "".join(_token(column, n, n == leaves, comparison.done) for n in range(len(column.tokens)))
     caret = "" if column.reason or comparison.done else '<span class="sd-caret" aria-hidden="true"></span>'
     end = '<span class="sd-end" title="the model ended the text">∎</span>' if column.reason == "end of text" else ""
     if leaves is not None:
@@ -82,7 +75,7 @@ def _card(place: int, column: Column, comparison: Comparison, selected: int | No
         path = "this is the greedy path"
     else:
         path = "follows greedy so far" if not column.reason else "same as greedy to the end"
-    prompt = comparison.settings.prompt.strip()
+    prompt = comparison.settings.prompt.rstrip(" \t")  # as the model reads it: line ends count
     tail = prompt if len(prompt) <= 90 else "… " + prompt[-88:]
     return (
         f'<section class="sd-card" aria-label="{escape(column.strategy.label)}">'
@@ -95,17 +88,13 @@ def _card(place: int, column: Column, comparison: Comparison, selected: int | No
     )
 
 
-def _token(column: Column, n: int, leaves: bool, selected: bool, done: bool) -> str:
+def _token(column: Column, n: int, leaves: bool, done: bool) -> str:
     token = column.tokens[n]
-    probability = math.exp(token.log_probability)
     # 0 for certain tokens, 1 for those of one in a thousand or less.
     surprise = min(-token.log_probability / math.log(1000), 1.0)
-    classes = " ".join(name for name, on in (("lv", leaves), ("on", selected)) if on)
+    mark = ' class="lv"' if leaves else ""
     title = f' title="{token_summary(column, n)}"' if done else ""
-    return (
-        f'<span data-n="{n}" style="--s:{surprise:.2f}"{f""" class="{classes}" """ if classes else ""}{title}'
-        f' data-p="{probability:.3f}">{escape(column.pieces[n])}</span>'
-    )
+    return f'<span data-n="{n}" style="--s:{surprise:.2f}"{mark}{title}>{escape(column.pieces[n])}</span>'
 
 
 def token_summary(column: Column, n: int) -> str:

@@ -27,7 +27,7 @@ def game(state: Game) -> str:
     )
     covered = sum(candidate.raw for candidate in state.next.distribution.candidates[:CHOICES])
     return (
-        f'<p class="sd-text sd-game"><span class="sd-prompt">{escape(prompt)}</span>{words}'
+        f'<p class="sd-text"><span class="sd-prompt">{escape(prompt)}</span>{words}'
         f'<span class="sd-caret" aria-hidden="true"></span></p>'
         f'<p class="sd-hint">{escape(_game_summary(state))}</p>'
         f'<div class="sd-choices" role="group" aria-label="The {CHOICES} most probable next tokens">{buttons}</div>'

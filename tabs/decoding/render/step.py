@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from lab.text.decoding import TOP, Column, Inspection
 from lab.text.rows import Candidate
-from lab.text.strategies import Kind
+from lab.text.strategies import Kind, Strategy
 from tabs.rendering import calm, plain_label
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 RAW, TEMPERED, FINAL = "#6f8fb0", "#b7a15c", "#d8742a"
-STAGES = (("raw", "raw model", RAW), ("tempered", "after temperature", TEMPERED), ("final", "after truncation", FINAL))
+
+
+def _stages(strategy: Strategy) -> list[tuple[str, str, str]]:
+    """Return the stages that a strategy has: field of a candidate, title, colour."""
+    # A penalty on repetition stands before the temperature. Of beam search the model's own distribution is seen.
+    penalised = strategy.repetition_penalty != 1 and strategy.kind is not Kind.BEAM
+    stages = [("raw", "raw model", RAW)]
+    if strategy.samples:
+        stages.append(("tempered", "after penalty and temperature" if penalised else "after temperature", TEMPERED))
+        stages.append(("final", "after truncation", FINAL))
+    elif penalised:
+        stages.append(("tempered", "after penalty", TEMPERED))
+    return stages
 
 
 def step_label(column: Column, step: int, labels: Sequence[str]) -> str:
@@ -60,8 +72,12 @@ def step_summary(inspection: Inspection) -> str:
             )
         else:
             sentences.append(f"Nothing is cut: all {table.vocabulary_size:,} tokens can be drawn.")
-    else:
+    elif inspection.strategy.repetition_penalty == 1:
         sentences.append("Nothing is drawn here: this is the model's own distribution.")
+    elif inspection.strategy.kind is Kind.BEAM:
+        sentences.append("Nothing is drawn here: this is the model's own distribution, before the repetition penalty.")
+    else:
+        sentences.append("Nothing is drawn here: the most probable token after the repetition penalty is taken.")
     return " ".join(sentences)
 
 
@@ -94,7 +110,7 @@ def _add_bars(
     # Labels may repeat (two byte tokens can look alike), so bars stand at numbers.
     places = list(range(len(pairs)))
     labels = [plain_label(label) for _, label in pairs]
-    stages = STAGES if inspection.strategy.samples else STAGES[:1]
+    stages = _stages(inspection.strategy)
     for field, title, colour in stages:
         figure.add_bar(
             x=places,

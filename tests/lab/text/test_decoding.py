@@ -113,7 +113,7 @@ def test_a_number_by_itself_goes_to_the_columns_that_are_named_by_it() -> None:
 def test_columns_of_a_link_are_cleaned() -> None:
     settings, notes = read_query("columns=greedy;magic(x=1);beam(num_beams=99);;top_p(top_p=0.5,evil=1)")
     assert settings.columns == "greedy;beam(num_beams=8);top_p(top_p=0.5)"
-    assert len(notes) == 2
+    assert len(notes) == 3
     settings, notes = read_query("columns=" + ";".join(["greedy"] * 9))
     assert len(settings.strategies) == MAX_COLUMNS == len(settings.columns.split(";"))
     assert notes == ["There is room for 6 columns; the rest is left out."]
@@ -373,7 +373,6 @@ def test_the_stages_of_a_step(language_model: LanguageModel, network: GPT2LMHead
     assert found.distribution.kept_mass == pytest.approx(float(tempered[order[:5]].sum()), rel=1e-4)
     assert found.distribution.vocabulary_size == len(language_model.vocabulary)
     assert found.entropy == pytest.approx(float(-(raw * raw.log()).sum()), rel=1e-4)
-    assert found.before == PROMPT
     assert found.chosen is None
     assert found.token_labels == tuple(language_model.vocabulary.label(c.id) for c in found.distribution.candidates)
 
@@ -411,6 +410,31 @@ def test_of_beam_search_the_raw_model_is_shown(
         assert candidate.raw == pytest.approx(float(raw[candidate.id]), rel=1e-4)
         assert candidate.final == pytest.approx(candidate.raw, rel=1e-4)
     assert not found.strategy.samples
+
+
+def test_of_penalised_beam_search_the_model_before_the_penalty_is_shown(
+    language_model: LanguageModel, network: GPT2LMHeadModel, prompt: tuple[int, ...]
+) -> None:
+    """Its penalty is laid on log-probabilities: what it would do to the logits is not what happened."""
+    strategy = Strategy(kind=Kind.BEAM, num_beams=4, repetition_penalty=2.0)
+    found = inspect(language_model, prompt, strategy, chosen=5)
+    assert found.strategy == strategy
+    assert all(c.tempered == pytest.approx(c.raw, rel=1e-4) for c in found.distribution.candidates)
+
+
+def test_a_penalised_step_is_listed_in_the_penalised_order(
+    language_model: LanguageModel, network: GPT2LMHeadModel
+) -> None:
+    ids = language_model.vocabulary.encode("the old house had the old house")
+    found = inspect(language_model, ids, Strategy(kind=Kind.GREEDY, repetition_penalty=3.0), top=len(set(ids)) + 5)
+    with torch.inference_mode():
+        logits = network(torch.tensor([ids])).logits[0, -1]
+    seen = torch.tensor(sorted(set(ids)))
+    penalised = logits.clone()
+    penalised[seen] = torch.where(logits[seen] < 0, logits[seen] * 3.0, logits[seen] / 3.0)
+    assert [c.id for c in found.distribution.candidates] == penalised.topk(len(set(ids)) + 5).indices.tolist()
+    masses = [mass for _, mass in found.distribution.cumulative]
+    assert masses[0] == pytest.approx(found.distribution.candidates[0].tempered, rel=1e-4)
 
 
 def every_step(result: Comparison) -> Iterator[tuple[int, int]]:
