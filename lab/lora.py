@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 PEFT_PREFIX = "base_model.model."
+NOT_PLAIN = ("use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "use_rslora", "modules_to_save")
 
 
 class LoRALinear(nn.Module):
@@ -40,12 +41,17 @@ class LoRALinear(nn.Module):
         inputs, outputs = sizes(base)
         self.scale = alpha / rank
         self.strength = 1.0
-        self.merged = False
+        self._merged: torch.Tensor | None = None  # the change that is in the weight
         self.dropout = nn.Dropout(dropout)
         like = {"dtype": base.weight.dtype, "device": base.weight.device}
         self.A = nn.Parameter(torch.empty(inputs, rank, **like))
         self.B = nn.Parameter(torch.zeros(rank, outputs, **like))
         nn.init.kaiming_uniform_(self.A.T, a=math.sqrt(5))  # as nn.Linear, and PEFT, draw theirs
+
+    @property
+    def merged(self) -> bool:
+        """Whether the change is in the weight."""
+        return self._merged is not None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (..., inputs) → (..., outputs)."""
@@ -62,15 +68,15 @@ class LoRALinear(nn.Module):
     def merge(self) -> None:
         """Add the change to the frozen weight: the layer then costs what the base does. Merging twice does nothing."""
         if not self.merged:
-            self.base.weight += oriented(self.base, self.delta())
-            self.merged = True
+            self._merged = oriented(self.base, self.delta())
+            self.base.weight += self._merged
 
     @torch.no_grad()
     def unmerge(self) -> None:
-        """Take the change out of the weight again."""
-        if self.merged:
-            self.base.weight -= oriented(self.base, self.delta())
-            self.merged = False
+        """Take out of the weight what was merged, whatever the strength is by now."""
+        if self._merged is not None:
+            self.base.weight -= self._merged
+            self._merged = None
 
 
 def low_rank(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -137,7 +143,8 @@ class Adapter:
         """Tell whether every module that it changes is in the model and has the right size."""
         try:
             return all(
-                sizes(model.get_submodule(name)) == (a.size(0), b.size(1)) for name, (a, b) in self.matrices.items()
+                sizes(model.get_submodule(name)) == (a.size(0), b.size(1)) and a.size(1) == b.size(0)
+                for name, (a, b) in self.matrices.items()
             )
         except (AttributeError, TypeError):
             return False
@@ -156,18 +163,19 @@ def load_peft(folder: Path) -> Adapter:
 
     Raises:
         OSError: if a file is missing.
-        ValueError: if it is not plain LoRA (DoRA, biases, ranks that differ between modules).
+        ValueError: if it is not plain LoRA (DoRA, biases, ranks that differ between modules, whole modules).
     """
     from safetensors.torch import load_file
 
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    unknown = [
-        key for key in ("use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "use_rslora") if config.get(key)
-    ]
+    unknown = [key for key in NOT_PLAIN if config.get(key)]
     if config.get("peft_type") != "LORA" or unknown or config.get("bias", "none") != "none":
         raise ValueError(f"{folder.name} is no plain LoRA adapter {unknown}")
     rank, alpha = config["r"], config["lora_alpha"]
     tensors = load_file(folder / "adapter_model.safetensors")
+    strange = [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))]
+    if strange:
+        raise ValueError(f"{folder.name} is no plain LoRA adapter: it has {', '.join(sorted(strange)[:3])}")
     names = {key.removeprefix(PEFT_PREFIX).rpartition(".lora_")[0] for key in tensors}
     matrices = {}
     for name in sorted(names):
@@ -246,7 +254,7 @@ class Mix:
         """
         for part in self.parts:
             if name in part.adapter.matrices:
-                a, b = part.adapter.matrices[name]
+                a, b = (matrix.to(x.dtype) for matrix in part.adapter.matrices[name])
                 change = low_rank(x.index_select(0, part.rows), a, b) * part.factors.to(x.dtype)
                 y = y.index_add(0, part.rows, change)
         return y

@@ -264,7 +264,7 @@ class Engine:
         """
         alike: dict[tuple[object, ...], list[_Running]] = {}
         for entry in admitted:
-            alike.setdefault((entry.row.prompt, entry.row.adapter, entry.row.strength), []).append(entry)
+            alike.setdefault((entry.row.prompt, id(entry.adapter), entry.row.strength), []).append(entry)
         now = time.perf_counter()
         groups = sorted(alike.values(), key=lambda group: len(group[0].row.prompt))
         for group in groups:
