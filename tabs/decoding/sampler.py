@@ -22,21 +22,33 @@ OTHER_TEXT = "The prompt or the model has changed, so the text starts again from
 # From a settings' picks to the picks that follow.
 Change = Callable[[LanguageModel, DecodingSettings], tuple[int, ...]]
 
-# One turn at a time, since each takes the picks that the one before has left: as long as one runs, the panel is busy
-# and clicks on its choices and buttons go nowhere. Gradio's own trigger modes know of one button each.
+# One turn at a time, since each takes the picks that the one before has left: as long as one runs, the panel is busy,
+# and the last click waits, unless it was on a choice of a text that is over. Gradio's trigger modes know of one button.
 GAME_JS = """
 const panel = element.closest('#sd-sampler');
+let before = '', waiting = null;
 panel.addEventListener('click', event => {
     if (!event.target.closest('[data-token], .sd-turn')) return;
-    if (panel.hasAttribute('aria-busy')) event.stopImmediatePropagation();
-    else panel.setAttribute('aria-busy', 'true');
+    if (panel.hasAttribute('aria-busy')) {
+        event.stopImmediatePropagation();
+        if (event.target.closest('.sd-turn') || element.innerHTML !== before) waiting = event.target;
+    } else {
+        panel.setAttribute('aria-busy', 'true');
+        before = element.innerHTML;
+    }
 }, {capture: true});
+panel.addEventListener('turn-over', () => {
+    const next = waiting;
+    waiting = null;
+    panel.removeAttribute('aria-busy');
+    next?.click();
+});
 element.addEventListener('click', event => {
     const button = event.target.closest('[data-token]');
     if (button) trigger('pick', {token: Number(button.dataset.token)});
 });
 """
-TURN_OVER_JS = "() => { document.getElementById('sd-sampler').removeAttribute('aria-busy'); return []; }"
+TURN_OVER_JS = "() => { document.getElementById('sd-sampler').dispatchEvent(new Event('turn-over')); return []; }"
 
 
 class SamplerPanel:
