@@ -23,7 +23,7 @@ from lab.errors import ModelUnavailable
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import Page, Services
-from tabs.theme import STYLE, theme
+from tabs.theme import style, theme
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             server_port=options.port,
             share=options.share,
             theme=theme(),
-            css=STYLE.read_text(encoding="utf-8"),
+            css=style(),
             run_history=False,
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +10,7 @@ import gradio as gr
 from lab.errors import ModelUnavailable, VisitorError
 from lab.text.models import LanguageModel, Models
 from tabs.rendering import message as show
+from tabs.waiting import Ready, wait_for
 
 
 def wait_for_model(models: Models, name: str) -> Iterator[str | LanguageModel]:
@@ -27,30 +25,13 @@ def wait_for_model(models: Models, name: str) -> Iterator[str | LanguageModel]:
     if models.is_loaded(name):
         yield models.get(name)
         return
-    messages: queue.SimpleQueue[str | LanguageModel | Exception] = queue.SimpleQueue()
-
-    def load() -> None:
-        try:
-            messages.put(models.get(name, messages.put))
-        except Exception as error:  # it is raised again in the visitor's thread
-            messages.put(error)
-
-    threading.Thread(target=load, name="loading", daemon=True).start()
-    started, message = time.monotonic(), "Getting the model ready …"
-    while True:
-        try:
-            news = messages.get(timeout=1.0)
-        except queue.Empty:
-            news = message
-        if isinstance(news, LanguageModel):
-            yield news
-            return
-        if isinstance(news, ModelUnavailable):
-            raise news
-        if isinstance(news, Exception):
-            raise ModelUnavailable("The model could not be loaded.") from news
-        message = news
-        yield f"{message} ({time.monotonic() - started:.0f} s)"
+    loading = wait_for(
+        lambda tell: models.get(name, tell),
+        "Getting the model ready …",
+        ModelUnavailable("The model could not be loaded."),
+    )
+    for news in loading:
+        yield news.value if isinstance(news, Ready) else news
 
 
 def run_with_model(

@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from lab.music.voices import Voices
+from lab.preferences.store import Store
 from lab.text.models import Models
 from tabs.rendering import message
 
@@ -20,11 +22,15 @@ class Services:
     """What tabs share.
 
     Attributes:
-        models: each with its one owner.
+        models: language models, each with its one owner.
+        voices: melody models, likewise.
+        store: of what visitors prefer and guess.
         warm_ups: what tabs want done behind the page once it is up, in order; a tab adds its own while it is built.
     """
 
     models: Models
+    voices: Voices = field(default_factory=Voices)
+    store: Store = field(default_factory=lambda: Store(None))
     warm_ups: list[Callable[[], None]] = field(default_factory=list)
 
 

@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 from lab.errors import VisitorError
 
 T = TypeVar("T")
+Tell = Callable[[str], None]
+
+QUIET = 1.0  # seconds without news after which the page is told how long it has been
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,24 @@ class Ready(Generic[T]):
     value: T
 
 
-def wait_for(work: Callable[[], T], message: str, failure: str) -> Iterator[str | Ready[T]]:
-    """Do something in the background; yield the message with the seconds so far, about once a second, and last it.
+def wait_for(work: Callable[[Tell], T], message: str, failure: VisitorError) -> Iterator[str | Ready[T]]:
+    """Do something in the background; yield what is going on, with the seconds so far, and last what came of it.
 
     Closing the generator leaves the work going: the next visitor will want its outcome too.
 
     Args:
-        work: is called once.
-        failure: what to tell a visitor of an error that has no words for visitors itself.
+        work: is called once, with a function that it may tell in plain words what is going on.
+        message: what is going on before it tells anything.
+        failure: raised instead of an error that has no words for visitors itself.
 
     Raises:
         VisitorError: if the work fails.
     """
-    outcome: queue.SimpleQueue[Ready[T] | Exception] = queue.SimpleQueue()
+    outcome: queue.SimpleQueue[str | Ready[T] | Exception] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            outcome.put(Ready(work()))
+            outcome.put(Ready(work(outcome.put)))
         except Exception as error:  # it is raised again in the visitor's thread
             outcome.put(error)
 
@@ -45,13 +49,15 @@ def wait_for(work: Callable[[], T], message: str, failure: str) -> Iterator[str 
     started = time.monotonic()
     while True:
         try:
-            news = outcome.get(timeout=0.3 if time.monotonic() - started < 0.3 else 1.0)
+            news = outcome.get(timeout=QUIET)
         except queue.Empty:
-            yield f"{message} ({time.monotonic() - started:.0f} s)"
-            continue
+            news = message
         if isinstance(news, VisitorError):
             raise news
         if isinstance(news, Exception):
-            raise VisitorError(failure) from news
-        yield news
-        return
+            raise failure from news
+        if isinstance(news, Ready):
+            yield news
+            return
+        message = news
+        yield f"{message} ({time.monotonic() - started:.0f} s)"

@@ -118,12 +118,12 @@ def prompt_of(settings: MelodySettings, voice: Voice) -> tuple[list[str], int]:
     """
     meter = BACH_METER if voice is Voice.HEADER else settings.meter
     phrases = BACH_PHRASES if voice is Voice.HEADER else settings.phrases
-    header = [str(settings.mode), meter, phrases_token(phrases)]
     opening = read_opening(settings.opening, Meter.parse(meter), settings.mode)
     if opening is None:
-        return header, 0
-    names = write_notes(opening)
-    return header + names, len(opening.notes)
+        return [str(settings.mode), meter, phrases_token(phrases)], 0
+    # A melody is at least one phrase longer than its opening.
+    phrases = min(max(phrases, sum(note.phrase_end for note in opening.notes) + 1), MAX_PHRASES)
+    return [str(settings.mode), meter, phrases_token(phrases), *write_notes(opening, phrases)], len(opening.notes)
 
 
 def row_of(

@@ -45,7 +45,7 @@ class Grammar:
         if len(names) < 3 or names[0] not in MODES or "/" not in names[1] or not names[2].endswith(" phrases"):
             raise ValueError("a melody begins with mode, meter and number of phrases")
         phrases = int(names[2].removesuffix(" phrases"))
-        state = State(self, Meter.parse(names[1]), phrases if phrases < MAX_PHRASES else None)
+        state = State(self, Meter.parse(names[1]), phrases, counting=phrases < MAX_PHRASES)
         for id_ in ids[3:]:
             state.advance(id_)
         return state
@@ -85,6 +85,8 @@ class State:
     """Where in a melody a sequence of tokens has come to.
 
     Attributes:
+        left: phrases that are still to end.
+        counting: whether they are as many; else they are at least as many.
         pickup: ticks before the first bar line, None while that is still to come.
         position: ticks since the last bar line, or since the beginning.
         pitch: of the last note, None after a rest or where no note has been.
@@ -94,11 +96,11 @@ class State:
 
     grammar: Grammar
     meter: Meter
-    phrases: int | None
+    left: int
+    counting: bool
     pickup: int | None = None
     position: int = 0
     bars: int = 0
-    phrases_written: int = 0
     pitch: int | None = None
     sounded: bool = False
     tied: bool = False
@@ -121,8 +123,9 @@ class State:
             self.bars += 1
         elif id_ == vocabulary.tie:
             self.tied = True
-        elif id_ == vocabulary.phrase:
-            self.phrases_written += 1
+        elif id_ in vocabulary.phrase_ends:
+            self.left = vocabulary.phrase_ends.index(id_)
+            self.counting = self.left < MAX_PHRASES - 1
 
     def allowed(self) -> torch.Tensor:
         """Return which tokens may come next, shape (vocabulary,), bool; at least one always may."""
@@ -144,23 +147,25 @@ class State:
         return self.sounded and self.position > 0 and left in (0, self.pickup)
 
     def _must_end(self, left: int) -> bool:
-        said_all = self.phrases is not None and self.phrases_written >= self.phrases
-        return self._complete(left) and (said_all or self.bars >= MAX_BARS)
+        return self._complete(left) and (self.left == 0 or self.bars >= MAX_BARS)
 
     def _signs(self, left: int) -> frozenset[int]:
         vocabulary = self.grammar.vocabulary
         signs = set()
-        last = self.phrases is not None and self.phrases_written + 1 >= self.phrases
-        if self.after_note and (not last or self._complete(left)):  # the last phrase ends with the melody
-            signs.add(vocabulary.phrase)
-        said_enough = self.phrases is None and self.phrases_written >= MAX_PHRASES
-        if said_enough and self._complete(left) and not self.after_note:
-            signs.add(vocabulary.end)
+        if self.after_note:
+            # The last phrase ends with the melody.
+            signs |= {vocabulary.phrase_ends[n] for n in self._next_phrases() if n or self._complete(left)}
         if left == 0:
             signs.add(vocabulary.bar)
             if self._may_tie():
                 signs.add(vocabulary.tie)
         return frozenset(signs)
+
+    def _next_phrases(self) -> set[int]:
+        """Return how many phrases may be left after this one: one fewer, or as many if there are too many to count."""
+        if self.left == 0:
+            return set()
+        return {self.left - 1} if self.counting else {self.left - 1, min(self.left, MAX_PHRASES - 1)}
 
     def _may_tie(self) -> bool:
         return self.after_note and self.pitch is not None and self.grammar.can_continue(self.pitch, self.meter.bar)

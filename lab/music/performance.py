@@ -10,7 +10,7 @@ from lab.music.midi import INSTRUMENTS, to_midi
 from lab.music.score import Score, engrave
 from lab.music.sound import render, to_wav
 
-SCORE_WIDTH = 560  # pixels at which lines are broken: about the width of a card, on a phone as well
+SCORE_WIDTH = 480  # pixels at which lines are broken: about the width of a card, on a phone as well
 
 
 @dataclass(frozen=True)

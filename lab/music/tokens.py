@@ -4,7 +4,7 @@
     69:8                  a note: MIDI number and ticks (an A of a quarter); r:8 is a rest as long
     |                     a bar begins; what stands before the first one is the pickup
     ~                     the note before goes on after the bar line
-    ,                     a phrase ends
+    ,3                    a phrase ends, and three are still to come; after ,0 the melody does
     end                   the melody ends
 
 One token holds pitch and duration together. Apart they would double the length, and a rhythm belongs to its pitch.
@@ -19,9 +19,11 @@ from pathlib import Path
 
 from lab.music.melody import Melody, Meter, Mode, Note
 
-END, BAR, PHRASE, TIE = "end", "|", ",", "~"
+END, BAR, TIE = "end", "|", "~"
+PHRASE_END = ","  # begins a phrase's end
 MODES = tuple(mode.value for mode in Mode)
-MAX_PHRASES = 12  # longer melodies have the header of twelve
+MAX_PHRASES = 12  # longer melodies have the header of twelve, and count down once no more are left than that
+PHRASE_ENDS = tuple(f"{PHRASE_END}{left}" for left in range(MAX_PHRASES))
 REST = "r"
 
 
@@ -66,30 +68,41 @@ def header(melody: Melody) -> list[str]:
     return [str(melody.mode), str(melody.meter), phrases_token(phrases)]
 
 
+def phrase_end(left: int) -> str:
+    """Return the token for the end of a phrase after which so many are to come."""
+    return PHRASE_ENDS[max(0, min(left, MAX_PHRASES - 1))]
+
+
 def write(melody: Melody) -> list[str]:
     """Return the names of a whole melody's tokens, header and end included."""
     return [*header(melody), *write_notes(melody), END]
 
 
-def write_notes(melody: Melody) -> list[str]:
-    """Return the names of the tokens of a melody's notes, without header and end."""
+def write_notes(melody: Melody, phrases: int | None = None) -> list[str]:
+    """Return the names of the tokens of a melody's notes, without header and end.
+
+    Args:
+        phrases: how many the whole has of which this is the beginning; None if this is the whole.
+    """
     names: list[str] = []
+    left = sum(note.phrase_end for note in melody.notes) if phrases is None else phrases
     bar = melody.meter.bar
     for tick, note in melody.onsets():
-        left = note.duration
-        while left:
+        ticks = note.duration
+        while ticks:
             position = melody.position(tick)
             # A melody that opens on a bar line starts with its sign; in a pickup the first one is still to come.
             if position == 0 and not (tick == 0 and melody.pickup):
                 names.append(BAR)
-            part = min(left, bar - position)
+            part = min(ticks, bar - position)
             names.append(f"{REST if note.pitch is None else note.pitch}:{part}")
-            left -= part
+            ticks -= part
             tick += part
-            if left:
+            if ticks:
                 names.append(TIE)
         if note.phrase_end:
-            names.append(PHRASE)
+            left -= 1
+            names.append(phrase_end(left))
     return names
 
 
@@ -114,7 +127,7 @@ def read(names: Iterable[str]) -> Written:
                 pickup = bars[0]
             if bars[-1]:
                 bars.append(0)
-        elif name == PHRASE:
+        elif name.startswith(PHRASE_END):
             if notes:
                 notes[-1] = Note(notes[-1].pitch, notes[-1].duration, True)
         elif name == TIE:
@@ -152,7 +165,8 @@ class Vocabulary:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self.ids = {name: id_ for id_, name in enumerate(self.names)}
-        self.end, self.bar, self.phrase, self.tie = (self.ids[name] for name in (END, BAR, PHRASE, TIE))
+        self.end, self.bar, self.tie = (self.ids[name] for name in (END, BAR, TIE))
+        self.phrase_ends = tuple(self.ids[name] for name in PHRASE_ENDS)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -164,7 +178,7 @@ class Vocabulary:
         for names in melodies:
             for name in names:
                 counts[name] = counts.get(name, 0) + 1
-        signs = [END, BAR, PHRASE, TIE]
+        signs = [END, BAR, TIE, *PHRASE_ENDS]
         kept = {name for name, count in counts.items() if count >= least and name not in signs}
         notes = sorted((n for n in kept if ":" in n), key=lambda n: (parse_note(n)[0] or 0, parse_note(n)[1]))
         heads = sorted(kept - set(notes), key=lambda n: (n not in MODES, "/" not in n, len(n), n))

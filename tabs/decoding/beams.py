@@ -10,8 +10,9 @@ import gradio as gr
 from lab.text.decoding import DecodingSettings, View
 from lab.text.models import LanguageModel
 from lab.text.tree import grow
+from tabs.controls import slider
 from tabs.decoding import render
-from tabs.decoding.controls import Controls, slider
+from tabs.decoding.controls import Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 

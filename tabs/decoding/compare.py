@@ -11,8 +11,9 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.text.decoding import Comparison, DecodingSettings, View, compare, inspect
 from lab.text.models import LanguageModel
+from tabs.controls import slider
 from tabs.decoding import render
-from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls, slider
+from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs

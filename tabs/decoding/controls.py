@@ -12,34 +12,16 @@ from typing import Any
 
 import gradio as gr
 
-from lab.settings import Settings
 from lab.text.decoding import MAX_COLUMNS, DecodingSettings, View
 from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
+from tabs.controls import STEPS, slider
 from tabs.page import PRIVATE
 
-STEPS = {
-    "temperature": 0.05,
-    "top_k": 1,
-    "top_p": 0.01,
-    "min_p": 0.01,
-    "typical_p": 0.01,
-    "num_beams": 1,
-    "repetition_penalty": 0.05,
-    "length_penalty": 0.1,
-}
 NO_COLUMN = ""
 NO_COLUMNS = "There is no column. Add a column first."
 SLOT_VALUES, SLOT_OUTPUTS = 5, 7  # components of a column that carry values, and that are set
 ALL_COLUMNS = [(f"Column {n}", n) for n in range(1, MAX_COLUMNS + 1)]
 KIND_CHOICES = [(TITLES[kind], str(kind)) for kind in Kind]
-
-
-def slider(settings: type[Settings], name: str, label: str, **arguments: Any) -> gr.Slider:
-    """Return a slider for a numeric setting."""
-    low, high = settings.bounds(name)
-    whole = settings.model_fields[name].annotation is int
-    arguments = {"value": settings.default(name), "step": 1 if whole else STEPS.get(name, 0.05)} | arguments
-    return gr.Slider(low, high, label=label, **arguments)
 
 
 @dataclass(frozen=True)

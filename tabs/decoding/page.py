@@ -10,11 +10,12 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.source import source_of, source_of_processor
 from lab.text.decoding import DecodingSettings, View
+from tabs.controls import slider
 from tabs.decoding import render
 from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
-from tabs.decoding.controls import Controls, Slot, add_slot, slider, wire_slots
+from tabs.decoding.controls import Controls, Slot, add_slot, wire_slots
 from tabs.decoding.examples import EXAMPLES, warm_examples
 from tabs.decoding.sampler import SamplerPanel, own_picks, text_of
 from tabs.decoding.samples import SamplesPanel

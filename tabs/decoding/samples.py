@@ -11,8 +11,9 @@ from lab.text.decoding import DecodingSettings, View
 from lab.text.models import LanguageModel
 from lab.text.strategies import SAMPLERS, TITLES
 from lab.text.sweep import USUAL_RANGES, sweep
+from tabs.controls import slider
 from tabs.decoding import render
-from tabs.decoding.controls import Controls, slider
+from tabs.decoding.controls import Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs

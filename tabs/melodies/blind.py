@@ -72,7 +72,9 @@ class BlindPanel:
         seed = secrets.randbelow(2**31)
         try:
             for news in wait_for(
-                lambda: self._round(seed), "Choosing three melodies …", "The clips could not be made."
+                lambda tell: self._round(seed),
+                "Choosing three melodies …",
+                VisitorError("The clips could not be made."),
             ):
                 if isinstance(news, str):
                     yield [message(news), *keep]

@@ -80,7 +80,9 @@ class ComparePanel:
         try:
             pieces: list[Piece] = []
             composing = wait_for(
-                lambda: compose(self._voices, settings), "Composing …", "The melodies could not be written."
+                lambda tell: compose(self._voices, settings),
+                "Composing …",
+                VisitorError("The melodies could not be written."),
             )
             for news in composing:
                 if isinstance(news, str):

@@ -80,7 +80,9 @@ class MorphPanel:
         try:
             steps = morph(self._voices, settings)
             for number in range(3):
-                for news in wait_for(lambda: next(steps), "Composing …", "The melodies could not be written."):
+                for news in wait_for(
+                    lambda tell: next(steps), "Composing …", VisitorError("The melodies could not be written.")
+                ):
                     if isinstance(news, str):
                         yield [message(news) if not number else gr.skip(), *keep]
                         continue

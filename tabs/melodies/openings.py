@@ -14,7 +14,7 @@ from lab.music.corpus import Collection, Split, Tune, load_split
 from lab.music.melody import Melody
 from lab.music.opening import MAX_NOTES, write_opening
 from lab.music.upload import read_upload
-from tabs.melodies.keyboard import KEYBOARD_JS, apply_edit, keyboard
+from tabs.melodies.keyboard import add_keyboard
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 
@@ -59,14 +59,13 @@ class Openings:
         self.status = gr.HTML("", visible=False)
         with gr.Accordion("Play it on a keyboard", open=False):
             gr.Markdown(HELP)
-            self.keys = gr.HTML(keyboard(), js_on_load=KEYBOARD_JS)
+            add_keyboard(self.text)
 
     def wire(self, meter: Any, mode: Any) -> None:
         """Connect them; a tune or a file sets meter and mode as well."""
         outputs = [self.text, meter, mode, self.status]
         self.incipit.input(self._take, self.incipit, outputs, queue=False, **PRIVATE)
         self.upload.upload(self._read, self.upload, outputs, **PRIVATE)
-        self.keys.edit(self._edit, self.text, self.text, queue=False, **PRIVATE)
 
     @staticmethod
     def _take(name: str) -> list[Any]:
@@ -93,11 +92,6 @@ class Openings:
             return [gr.skip(), gr.skip(), gr.skip(), told(words, alert=True)]
         words = f"The first {bars} bars of your file, brought to {'C major' if melody.mode == 'major' else 'A minor'}."
         return filled(melody, write_opening(melody, bars), words, notes)
-
-    @staticmethod
-    def _edit(text: str, event: gr.EventData) -> str:
-        action, addition = getattr(event, "action", ""), getattr(event, "text", "")
-        return apply_edit(text or "", str(action), str(addition))
 
 
 def notes_in(melody: Melody, bars: int) -> int:
