@@ -19,7 +19,9 @@ from typing import Any
 
 import gradio as gr
 
-from lab.errors import ModelUnavailable
+from lab.errors import ModelUnavailable, VisitorError
+from lab.music.voices import Voices
+from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import Page, Services
@@ -97,6 +99,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=None,
         help=f"a folder with a GPT-2, or its name on the Hub, such as {GPT2}; it is then the default",
     )
+    parser.add_argument(
+        "--store",
+        default=os.environ.get("SLIGHTLY_DIFFERENT_STORE", "preferences.sqlite3"),
+        metavar="FILE",
+        help="where guesses and votes are kept, without names; “memory” to forget them at the end (default: %(default)s)",
+    )
     return parser.parse_args(argv)
 
 
@@ -106,9 +114,10 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        services = Services(Models(options.model, options.threads))
+        models = Models(options.model, options.threads)
     except ValueError as error:
         raise SystemExit(f"app.py: {error}") from None
+    services = Services(models, Voices(options.threads), open_store(options.store))
     app = build(services, [tab for tab in TABS if slugs is None or tab.slug in slugs])
     try:
         app.launch(
@@ -128,6 +137,17 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
         raise SystemExit(f"app.py: {error}") from None
     threading.Thread(target=warm, args=[services], name="warming", daemon=True).start()
     app.block_thread()
+
+
+def open_store(path: str) -> Store:
+    """Open the file of guesses and votes; where none can be written they are kept in memory, and the log says so."""
+    if path == "memory":
+        return Store(None)
+    try:
+        return Store(path)
+    except VisitorError as error:
+        log.warning("%s Guesses and votes are forgotten when the app ends.", error)
+        return Store(None)
 
 
 def warm(services: Services) -> None:

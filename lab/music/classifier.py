@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
 from lab.music.corpus import FOLDER, Collection, Split
 from lab.music.measures import MEASURES, NAMES, corpus_values, measure
@@ -84,7 +83,7 @@ class Classifier:
 
     def probability(self, melody: Melody) -> float:
         """Return P(Bach), 0 to 1, if folk songs and chorales are equally frequent."""
-        return float(expit(self.log_odds(melody)))
+        return float(logistic(self.log_odds(melody)))
 
     def contributions(self, melody: Melody) -> dict[str, float]:
         """Return by how much each measure raises the log-odds of Bach over an average melody's, nats.
@@ -106,6 +105,11 @@ class Classifier:
         """
         columns = standardised(values[:, columns_of(self.measures)], self.means, self.scales)
         return columns @ np.array(self.weights) + self.intercept
+
+
+def logistic(logits: np.ndarray | float) -> np.ndarray | float:
+    """Return 1 / (1 + exp(-logits)) without overflow; SciPy's would take longer to import than all else here."""
+    return np.exp(-np.logaddexp(0, np.negative(logits)))
 
 
 def columns_of(measures: Sequence[str]) -> list[int]:
@@ -148,7 +152,7 @@ def loss(
     logits = values @ weights + intercept
     signs = 2 * labels - 1
     cross_entropy = shares @ np.logaddexp(0, -signs * logits)
-    errors = shares * (expit(logits) - labels)
+    errors = shares * (logistic(logits) - labels)
     gradient = np.append(values.T @ errors + l2 * weights, errors.sum())
     return float(cross_entropy + l2 / 2 * weights @ weights), gradient
 
@@ -176,7 +180,7 @@ def fit(values: np.ndarray, labels: np.ndarray, l2: float) -> tuple[np.ndarray, 
 
 def predict(values: np.ndarray, weights: np.ndarray, intercept: float) -> np.ndarray:
     """Return P(label 1) of rows of standardised measures, shape (rows,)."""
-    return expit(values @ weights + intercept)
+    return logistic(values @ weights + intercept)
 
 
 def train(kind: Kind, folk: np.ndarray, bach: np.ndarray, l2: float) -> Classifier:

@@ -47,7 +47,7 @@ class BlindPanel:
             gr.Markdown("Guesses of all visitors of this app, without names. A model fools whoever takes it for real.")
             self._fooled = gr.Dataframe(headers=FOOLED_COLUMNS, interactive=False, label="Guesses about machines")
         self._clips = gr.State(())
-        self._session = gr.State(lambda: secrets.token_hex(8))
+        self._session = gr.State("")  # a random id, once there is something to keep
         self._judged = gr.State(True)
         accordion.expand(self.fooled, None, self._fooled, **PRIVATE)
 
@@ -62,7 +62,7 @@ class BlindPanel:
         self._check.click(
             self.judge,
             [self._clips, self._session, self._judged, *self._guesses],
-            [self._status, self._board, self._score, self._judged, self._check, self._fooled],
+            [self._status, self._board, self._score, self._judged, self._check, self._fooled, self._session],
             **PRIVATE,
         )
 
@@ -92,7 +92,8 @@ class BlindPanel:
 
     def judge(self, clips: Sequence[Clip], session: str, judged: bool, *guesses: str | None) -> list[Any]:
         """Keep the guesses, show the answers and the score."""
-        keep = [gr.skip()] * 5
+        keep = [gr.skip()] * 6
+        session = session or secrets.token_hex(8)
         if judged or not clips:
             return [message("Press New round for three more."), *keep]
         if not all(guess in set(Truth) for guess in guesses):
@@ -119,6 +120,7 @@ class BlindPanel:
             True,
             gr.update(interactive=False),
             self.fooled(),
+            session,
         ]
 
     def _told(self, session: str) -> str:

@@ -34,7 +34,7 @@ class ComparePanel:
             self._status = gr.HTML("", elem_classes="sd-status")
         self._board = gr.HTML(empty_cards(EMPTY), js_on_load=PLAYER_JS, elem_id="sd-melodies")
         self._pieces = gr.State(())
-        self._runs = gr.State(Runs)
+        self._runs = gr.State(Runs())
         with gr.Accordion("What moved: measures against the two real collections", open=True):
             self._plot = gr.Plot(show_label=False, visible=False)
             self._table = gr.Dataframe(

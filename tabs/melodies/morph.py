@@ -44,7 +44,7 @@ class MorphPanel:
             self._status = gr.HTML("", elem_classes="sd-status")
         self._board = gr.HTML(empty_cards(EMPTY), js_on_load=PLAYER_JS, elem_id="sd-morph")
         self._result = gr.State(None)
-        self._runs = gr.State(Runs)
+        self._runs = gr.State(Runs())
         self._plot = gr.Plot(show_label=False, visible=False)
         with gr.Accordion("The same as a table", open=False):
             self._table = gr.Dataframe(headers=["strength", *MORPHED.values()], interactive=False, label="Means")

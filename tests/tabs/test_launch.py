@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -83,7 +84,7 @@ def test_components_show_text_as_text(app: gr.Blocks) -> None:
 
 def test_only_what_programs_may_call_has_a_name(app: gr.Blocks) -> None:
     public = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
-    assert public == {"decode", "next_token"}
+    assert public == {"decode", "next_token", "melody"}
     assert {fn.api_visibility for fn in app.fns.values()} == {"public", "private"}
 
 
@@ -132,7 +133,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         launch.arguments(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for name in ("--host", "--port", "--share", "--threads", "--model"):
+    for name in ("--host", "--port", "--share", "--threads", "--model", "--store"):
         assert name in text
 
 
@@ -209,3 +210,21 @@ def test_a_model_that_cannot_be_had_leaves_the_page_up(
     services.warm_ups.append(lambda: pytest.fail("there is nothing to warm up with"))
     launch.warm(services)
     assert "It is not here." in caplog.text
+
+
+def test_a_store_that_cannot_be_written_is_kept_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "a-file"
+    file.write_text("no folder")
+    store = launch.open_store(str(file / "store.sqlite3"))
+    store.add_guess("abc", "melodies", "{}", "bach", "folk")
+    assert len(store.guesses()) == 1
+    assert "forgotten" in caplog.text
+
+
+def test_a_store_keeps_what_it_was_given(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.sqlite3")
+    store = launch.open_store(path)
+    store.add_guess("abc", "melodies", "{}", "bach", "folk")
+    store.close()
+    assert len(launch.open_store(path).guesses()) == 1
+    assert launch.open_store("memory").guesses() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,9 +12,19 @@ import torch
 from lab.music.corpus import Collection, load_tunes, load_vocabulary
 from lab.music.grammar import MAX_BARS, Grammar, State
 from lab.music.melody import Meter
-from lab.music.tokens import MAX_PHRASES, MODES, Vocabulary, Written, parse_note, phrases_token, read
+from lab.music.tokens import (
+    MAX_PHRASES,
+    MODES,
+    PHRASE_ENDS,
+    Vocabulary,
+    Written,
+    parse_note,
+    phrases_token,
+    read,
+    write,
+)
 
-SIGNS = ["end", "|", ",", "~"]
+SIGNS = ["end", "|", "~", *PHRASE_ENDS]
 HEADS = ["major", "minor", "2/4", "3/4", "6/8", *(f"{n} phrases" for n in (1, 2, 3, 5, MAX_PHRASES))]
 # 64 exists as a half note only; and from three eighths on there is no rest.
 SMALL = Vocabulary([*SIGNS, *HEADS, "r:4", "r:8", "60:4", "60:8", "60:12", "62:8", "62:16", "64:16"])
@@ -65,6 +76,11 @@ def names_allowed(grammar: Grammar, prompt: str, mode: str = "major", meter: str
     return set(grammar.vocabulary.decode(allowed(grammar.start(ids))))
 
 
+def counts_allowed(grammar: Grammar, prompt: str, phrases: int) -> set[str]:
+    """Ends of phrases among the tokens that may follow."""
+    return names_allowed(grammar, prompt, phrases=phrases) & set(PHRASE_ENDS)
+
+
 def phrases_of(written: Written) -> int:
     return sum(note.phrase_end for note in written.melody.notes)
 
@@ -101,6 +117,8 @@ def test_every_walk_is_a_melody_of_whole_bars(which: str, request: pytest.Fixtur
             assert phrases_of(written) == asked
         else:
             assert phrases_of(written) >= asked
+        if names.count("|") < MAX_BARS:  # else it may end before its last phrase does
+            assert write(written.melody) == names  # so the phrases count down as they should
         assert names.count("|") <= MAX_BARS + 1
         pickups += written.melody.pickup > 0
         ties += "~" in names
@@ -124,6 +142,7 @@ def test_all_allowed_ways_through_a_short_song_end_well() -> None:
                     written = read(vocabulary.decode([*ids, id_]))
                     assert all(written.checks())
                     assert phrases_of(written) == phrases
+                    assert write(written.melody) == vocabulary.decode([*ids, id_])
                     ends += 1
                 elif len(ids) < 12:
                     open_ends.append([*ids, id_])
@@ -180,15 +199,15 @@ def test_a_melody_begins_with_a_pickup_or_a_bar_line(small: Grammar) -> None:
 
 def test_notes_fit_into_the_bar(small: Grammar) -> None:
     assert names_allowed(small, "|") == ALL_NOTES
-    assert names_allowed(small, "| 60:8") == ALL_NOTES | {","}
-    assert names_allowed(small, "| 60:12") == ALL_NOTES - {"62:16", "64:16"} | {","}
-    assert names_allowed(small, "| 60:12 r:8") == {"60:4", "r:4", ","}
+    assert names_allowed(small, "| 60:8") == ALL_NOTES | {",1"}
+    assert names_allowed(small, "| 60:12") == ALL_NOTES - {"62:16", "64:16"} | {",1"}
+    assert names_allowed(small, "| 60:12 r:8") == {"60:4", "r:4", ",1"}
 
 
 def test_a_full_bar_is_followed_by_a_bar_line_or_a_tie(small: Grammar) -> None:
-    assert names_allowed(small, "| 62:8 62:16") == {"|", "~", ","}
-    assert names_allowed(small, "| 62:16 r:8") == {"|", ","}  # rests are not tied
-    assert names_allowed(small, "| 62:8 62:16 ,") == {"|"}
+    assert names_allowed(small, "| 62:8 62:16") == {"|", "~", ",1"}
+    assert names_allowed(small, "| 62:16 r:8") == {"|", ",1"}  # rests are not tied
+    assert names_allowed(small, "| 62:8 62:16 ,1") == {"|"}
 
 
 def test_a_tie_goes_on_with_the_same_pitch_only(small: Grammar) -> None:
@@ -199,28 +218,83 @@ def test_a_tie_goes_on_with_the_same_pitch_only(small: Grammar) -> None:
 
 def test_a_tie_that_nothing_could_go_on_is_not_begun() -> None:
     grammar = Grammar(Vocabulary([*SIGNS, *HEADS, "60:8", "60:4", "64:16"]))
-    assert names_allowed(grammar, "| 64:16", meter="2/4") == {"|", "~", ","}
+    assert names_allowed(grammar, "| 64:16", meter="2/4") == {"|", "~", ",1"}
     coarse = Grammar(Vocabulary([*SIGNS, *HEADS, "60:4", "60:8", "64:16", "3/8"]))
     assert names_allowed(coarse, "64:16", meter="3/4") == {"60:4", "|", "~"}
     assert names_allowed(coarse, "60:8", meter="3/8") == {"|", "~"}
     assert "~" not in names_allowed(coarse, "64:16", meter="3/8")  # an opening against the rules
 
 
+def test_the_next_phrase_ends_with_the_next_count(small: Grammar) -> None:
+    """In the middle of a bar and at its end, whether the count is the header's or another phrase's."""
+    for bar in ("| 60:12", "| 62:8 62:16"):
+        assert counts_allowed(small, bar, phrases=5) == {",4"}
+        assert counts_allowed(small, f"| 60:12 60:12 ,4 {bar}", phrases=5) == {",3"}
+        for left in range(2, MAX_PHRASES - 1):
+            assert counts_allowed(small, f"| 60:12 60:12 ,{left} {bar}", phrases=5) == {f",{left - 1}"}
+
+
+def test_a_phrase_ends_after_a_note(small: Grammar) -> None:
+    for prompt in ("", "|", "| 60:12 ,1", "| 62:8 62:16 ~", "| 62:8 62:16 ~ |", "| 62:8 62:16 |"):
+        assert counts_allowed(small, prompt, phrases=3) == set()
+    assert counts_allowed(small, "60:8", phrases=3) == set()  # nor in a pickup
+
+
 def test_the_last_phrase_ends_with_the_melody(small: Grammar) -> None:
-    assert "," not in names_allowed(small, "| 60:12", phrases=1)
-    assert "," in names_allowed(small, "| 60:12", phrases=2)
-    assert names_allowed(small, "| 60:12 60:12 ,", phrases=1) == {"end"}
-    assert names_allowed(small, "| 60:12 60:12 ,", phrases=2) == {"|"}
-    assert "," not in names_allowed(small, "| 60:12 60:12 , | 60:12", phrases=2)
-    assert names_allowed(small, "60:8 | 60:12 60:12 , | 60:8 62:8 ,", phrases=2) == {"end"}  # with its pickup
+    assert counts_allowed(small, "| 60:12", phrases=1) == set()
+    assert counts_allowed(small, "| 60:12 60:12", phrases=1) == {",0"}
+    assert counts_allowed(small, "| 60:12", phrases=2) == {",1"}
+    assert names_allowed(small, "| 60:12 60:12 ,0", phrases=1) == {"end"}
+    assert names_allowed(small, "| 60:12 60:12 ,1", phrases=2) == {"|"}
+    assert counts_allowed(small, "| 60:12 60:12 ,1 | 60:12", phrases=2) == set()
+    assert counts_allowed(small, "| 60:12 60:12 ,1 | 60:12 60:12", phrases=2) == {",0"}
+
+
+def test_the_last_phrase_ends_where_the_pickup_is_made_up_for(small: Grammar) -> None:
+    start = "60:8 | 60:12 60:12 ,1 | "
+    assert counts_allowed(small, start + "60:8", phrases=2) == set()
+    assert counts_allowed(small, start + "60:8 62:8", phrases=2) == {",0"}
+    assert names_allowed(small, start + "60:8 62:8 ,0", phrases=2) == {"end"}
+    assert counts_allowed(small, start + "60:8 62:8 r:4", phrases=2) == set()
+    assert counts_allowed(small, start + "60:8 62:8 r:4 r:4", phrases=2) == {",0"}  # or at a full bar
+    assert names_allowed(small, start + "60:8 62:8 r:8 ,0", phrases=2) == {"end"}
 
 
 def test_twelve_phrases_are_twelve_or_more(small: Grammar) -> None:
-    phrase = "| 60:12 60:12 , "
-    assert "end" not in names_allowed(small, phrase * (MAX_PHRASES - 1), phrases=MAX_PHRASES)
-    assert names_allowed(small, phrase * MAX_PHRASES, phrases=MAX_PHRASES) == {"end", "|"}
-    assert "end" not in names_allowed(small, phrase * MAX_PHRASES + "| 60:12 60:12", phrases=MAX_PHRASES)
-    assert names_allowed(small, phrase * (MAX_PHRASES + 1), phrases=MAX_PHRASES) == {"end", "|"}
+    phrase = "| 60:12 60:12 "
+    for bar in ("| 60:12", phrase):
+        assert counts_allowed(small, bar, phrases=MAX_PHRASES) == {",11"}
+        for number in (1, 2, 20):
+            assert counts_allowed(small, f"{phrase} ,11 " * number + bar, phrases=MAX_PHRASES) == {",11", ",10"}
+        # Once it counts, it counts.
+        assert counts_allowed(small, f"{phrase} ,11 {phrase} ,10 {bar}", phrases=MAX_PHRASES) == {",9"}
+    countdown = " ".join(f"{phrase} {end}" for end in reversed(PHRASE_ENDS))
+    assert names_allowed(small, countdown.removesuffix(" ,0"), phrases=MAX_PHRASES) == {",0", "|", "~"}
+    assert names_allowed(small, countdown, phrases=MAX_PHRASES) == {"end"}
+    assert names_allowed(small, f"{phrase} ,11 " * 5 + countdown, phrases=MAX_PHRASES) == {"end"}
+
+
+def test_a_walk_of_many_phrases_counts_down(shipped: Grammar) -> None:
+    rng = random.Random(12)
+    seen = set()
+    for _ in range(40):
+        names = walk(shipped, ["major", "2/4", f"{MAX_PHRASES} phrases"], rng)
+        said = [int(name[1:]) for name in names if name.startswith(",")]
+        assert all(after == before - 1 or after == before == MAX_PHRASES - 1 for before, after in pairwise(said))
+        if names[-2] == ",0":
+            seen.add(len(said))
+            assert said[-MAX_PHRASES:] == list(reversed(range(MAX_PHRASES)))
+            assert set(said[:-MAX_PHRASES]) <= {MAX_PHRASES - 1}
+    assert len(seen) > 1 and min(seen) >= MAX_PHRASES
+
+
+def test_a_count_that_an_opening_gets_wrong_is_gone_on_from(small: Grammar) -> None:
+    assert counts_allowed(small, "| 60:12 60:12 ,7 | 60:12", phrases=2) == {",6"}
+    assert counts_allowed(small, "| 60:12 60:12 ,11 | 60:12", phrases=2) == {",11", ",10"}
+    assert names_allowed(small, "| 60:12 60:12 ,0", phrases=5) == {"end"}
+    # A last phrase in the middle of a bar: the bar is filled, and that is all.
+    assert names_allowed(small, "| 60:12 ,0 60:8", phrases=5) == {"60:4", "r:4"}
+    assert names_allowed(small, "| 60:12 ,0 60:12", phrases=5) == {"end"}
 
 
 def test_a_melody_does_not_end_before_anything_sounds(small: Grammar) -> None:
@@ -257,8 +331,10 @@ def test_a_prompt_without_a_header_is_refused(small: Grammar, header: str) -> No
         "| 62:16 r:4 ~",
         "| 60:12 64:16 ~ |",
         "| 62:16 ~ 60:4 ~",
-        ", , , ,",
-        "| , 60:8 , , , , ,",  # more phrases than there should be
+        ",3 ,3 ,0 ,11",
+        "| ,1 60:8 ,0 ,0 ,0 ,0 ,0",  # more phrases than there should be
+        "| 60:12 ,0",  # the last one in the middle of a bar
+        "| 60:12 ,5 60:8 ,9",  # counted upwards
         "| | | 60:4",
         "end",
         "| 60:12 60:12 end | end",
@@ -310,7 +386,7 @@ def test_any_prompt_at_all_comes_back_to_whole_bars(small: Grammar) -> None:
 def test_a_bar_that_nothing_can_fill_ends_at_once() -> None:
     grammar = Grammar(COARSE)
     assert names_allowed(grammar, "| 60:10", meter="2/4") == {"|"}  # six are left
-    assert names_allowed(grammar, "| 60:8", meter="2/4") == {"60:4", "60:8", "62:8", ","}  # nor would 60:10
+    assert names_allowed(grammar, "| 60:8", meter="2/4") == {"60:4", "60:8", "62:8", ",1"}  # nor would 60:10
 
 
 def test_a_tie_that_nothing_can_go_on_is_let_go(small: Grammar) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,13 @@ from lab.music.corpus import Collection, load_tunes, load_vocabulary
 from lab.music.melody import Melody, Meter, Mode, Note
 from lab.music.tokens import (
     MAX_PHRASES,
+    PHRASE_ENDS,
     UnknownToken,
     Vocabulary,
     Written,
     header,
     parse_note,
+    phrase_end,
     phrases_token,
     read,
     write,
@@ -40,19 +44,19 @@ def notes(text: str) -> list[tuple[int | None, int, bool]]:
 
 
 MELODIES = {
-    "on the bar line": (melody("60:8 62:16 64:24,"), "| 60:8 62:16 | 64:24 ,"),
-    "a pickup": (melody("60:8 62:24 64:16,", pickup=8), "60:8 | 62:24 | 64:16 ,"),
-    "a note over a bar line": (melody("60:8 62:20 64:20,"), "| 60:8 62:16 ~ | 62:4 64:20 ,"),
-    "a note over several": (melody("60:8 62:80 64:8,"), "| 60:8 62:16 ~ | 62:24 ~ | 62:24 ~ | 62:16 64:8 ,"),
-    "a pickup that is tied": (melody("60:20 62:12,", pickup=8), "60:8 ~ | 60:12 62:12 ,"),
-    "a rest over a bar line": (melody("60:12 r:24 62:12,"), "| 60:12 r:12 ~ | r:12 62:12 ,"),
-    "a phrase that ends with a tied note": (melody("60:36, 62:12,"), "| 60:24 ~ | 60:12 , 62:12 ,"),
-    "a phrase that ends with a rest": (melody("60:16 r:8, 62:24,"), "| 60:16 r:8 , | 62:24 ,"),
+    "on the bar line": (melody("60:8 62:16 64:24,"), "| 60:8 62:16 | 64:24 ,0"),
+    "a pickup": (melody("60:8 62:24 64:16,", pickup=8), "60:8 | 62:24 | 64:16 ,0"),
+    "a note over a bar line": (melody("60:8 62:20 64:20,"), "| 60:8 62:16 ~ | 62:4 64:20 ,0"),
+    "a note over several": (melody("60:8 62:80 64:8,"), "| 60:8 62:16 ~ | 62:24 ~ | 62:24 ~ | 62:16 64:8 ,0"),
+    "a pickup that is tied": (melody("60:20 62:12,", pickup=8), "60:8 ~ | 60:12 62:12 ,0"),
+    "a rest over a bar line": (melody("60:12 r:24 62:12,"), "| 60:12 r:12 ~ | r:12 62:12 ,0"),
+    "a phrase that ends with a tied note": (melody("60:36, 62:12,"), "| 60:24 ~ | 60:12 ,1 62:12 ,0"),
+    "a phrase that ends with a rest": (melody("60:16 r:8, 62:24,"), "| 60:16 r:8 ,1 | 62:24 ,0"),
     "the same note twice": (melody("60:24 60:24"), "| 60:24 | 60:24"),
     "two rests": (melody("r:24 r:12 60:12"), "| r:24 | r:12 60:12"),
-    "a single long note": (melody("60:72,"), "| 60:24 ~ | 60:24 ~ | 60:24 ,"),
-    "a short last bar": (melody("60:24 62:8,"), "| 60:24 | 62:8 ,"),
-    "less than a pickup": (melody("60:8,", pickup=8), "60:8 ,"),
+    "a single long note": (melody("60:72,"), "| 60:24 ~ | 60:24 ~ | 60:24 ,0"),
+    "a short last bar": (melody("60:24 62:8,"), "| 60:24 | 62:8 ,0"),
+    "less than a pickup": (melody("60:8,", pickup=8), "60:8 ,0"),
     "6/8 in minor": (melody("69:4 71:24 69:20", "6/8", 4, Mode.MINOR), "69:4 | 71:24 | 69:20"),
 }
 parametrize_melodies = pytest.mark.parametrize(("one", "text"), MELODIES.values(), ids=MELODIES)
@@ -69,7 +73,7 @@ def test_what_is_written_is_read_back(one: Melody, text: str) -> None:
     again = read(write(one))
     assert again.ended
     assert list(again.bars) == one.bar_lengths()
-    if text == "60:8 ,":  # that its pickup is one cannot be told from tokens without a bar line
+    if text == "60:8 ,0":  # that its pickup is one cannot be told from tokens without a bar line
         one = melody("60:8,")
     assert again.melody == one
 
@@ -106,6 +110,90 @@ def test_all_tunes_that_ship_are_read_and_written_again(collection: Collection) 
         unknown += not vocabulary.ids.keys() >= set(tune.tokens)
     assert len(tunes) > 300
     assert unknown == 0
+
+
+# --- the countdown --------------------------------------------------------------------------------------------------
+
+
+def counts(names: Iterable[str]) -> list[str]:
+    """Return the ends of phrases among tokens."""
+    return [name for name in names if name.startswith(",")]
+
+
+def test_ends_of_phrases_count_down() -> None:
+    assert write_notes(melody("60:24, 62:8, 64:16, 65:24,")) == [
+        "|",
+        "60:24",
+        ",3",
+        "|",
+        "62:8",
+        ",2",
+        "64:16",
+        ",1",
+        "|",
+        "65:24",
+        ",0",
+    ]
+    for number in range(1, 30):
+        left = [min(n, MAX_PHRASES - 1) for n in reversed(range(number))]
+        assert counts(write_notes(melody("60:8, " * number))) == [f",{n}" for n in left]
+
+
+def test_more_than_can_be_counted_repeat_the_highest_count() -> None:
+    assert counts(write(melody("60:24, " * 12))) == list(reversed(PHRASE_ENDS))
+    assert counts(write(melody("60:24, " * 13))) == [",11", *reversed(PHRASE_ENDS)]
+    assert counts(write(melody("60:24, " * 15)))[:5] == [",11", ",11", ",11", ",11", ",10"]
+    assert [phrase_end(n) for n in range(MAX_PHRASES)] == list(PHRASE_ENDS)
+    assert phrase_end(12) == phrase_end(99) == ",11"
+
+
+def test_a_phrase_that_has_no_end_does_not_count() -> None:
+    assert counts(write_notes(melody("60:24, 62:24, 64:24"))) == [",1", ",0"]
+    assert header(melody("60:24, 62:24, 64:24"))[2] == "2 phrases"
+
+
+def test_an_opening_counts_from_what_is_to_come() -> None:
+    opening = melody("60:24, 62:24, 64:24")
+    assert write_notes(opening, 4) == ["|", "60:24", ",3", "|", "62:24", ",2", "|", "64:24"]
+    assert write_notes(opening, 12) == ["|", "60:24", ",11", "|", "62:24", ",10", "|", "64:24"]
+    assert write_notes(opening, 20) == ["|", "60:24", ",11", "|", "62:24", ",11", "|", "64:24"]
+    assert write_notes(opening, 2) == write_notes(opening)
+    assert write_notes(melody("60:24 62:24"), 4) == ["|", "60:24", "|", "62:24"]
+
+
+def test_an_opening_with_more_phrases_than_the_whole_counts_to_none() -> None:
+    assert counts(write_notes(melody("60:24, 62:24, 64:24,"), 1)) == [",0", ",0", ",0"]
+
+
+def test_the_beginning_of_a_tune_as_an_opening_is_the_beginning_of_its_tokens() -> None:
+    for tune in load_tunes(Collection.BACH)[::10]:
+        whole = tune.melody
+        number = sum(note.phrase_end for note in whole.notes)
+        for size in (1, 5, len(whole.notes) // 2, len(whole.notes)):
+            names = write_notes(replace(whole, notes=whole.notes[:size]), number)
+            assert names == list(tune.tokens[3 : 3 + len(names)])
+
+
+def test_what_the_counts_say_is_not_read() -> None:
+    """A model may miscount: phrases end where it says so, however many it says are left."""
+    rng = random.Random(2)
+    for tune in load_tunes(Collection.FOLK)[::100]:
+        wrong = [rng.choice(PHRASE_ENDS) if name.startswith(",") else name for name in tune.tokens]
+        assert read(wrong) == read(tune.tokens)
+    assert read_text("| 60:24 ,0 | 62:24 ,7 end").ended
+    assert notes("| 60:24 ,0 | 62:24 ,0 end") == [(60, 24, True), (62, 24, True)]
+
+
+@pytest.mark.parametrize("collection", Collection)
+def test_the_tunes_that_ship_count_down_to_none(collection: Collection) -> None:
+    most = 0
+    for tune in load_tunes(collection):
+        number = sum(note.phrase_end for note in tune.melody.notes)
+        assert counts(tune.tokens) == [f",{min(n, MAX_PHRASES - 1)}" for n in reversed(range(number))], tune.id
+        assert tune.tokens[-2:] == (",0", "end")
+        assert tune.tokens[2] == phrases_token(number)
+        most = max(most, number)
+    assert most > MAX_PHRASES
 
 
 def test_the_header() -> None:
@@ -165,7 +253,7 @@ def test_a_melody_without_a_bar_line_is_one_bar() -> None:
 
 
 def test_a_phrase_that_ends_before_anything_ends_nothing() -> None:
-    assert notes(", | 60:24 , , end") == [(60, 24, True)]
+    assert notes(",1 | 60:24 ,3 ,0 end") == [(60, 24, True)]
 
 
 def test_what_stands_after_the_end_is_not_read() -> None:
@@ -179,7 +267,7 @@ def test_a_second_header_in_the_middle_does_not_break_the_notes() -> None:
     assert written.melody.pitches == [60, 62]
 
 
-@pytest.mark.parametrize("text", ["", "end", "| | end", "r:24 | r:24 end", "~ , end 60:24"])
+@pytest.mark.parametrize("text", ["", "end", "| | end", "r:24 | r:24 end", "~ ,0 end 60:24"])
 def test_silence_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="nothing sounds"):
         read_text(text)
@@ -194,10 +282,10 @@ def test_a_header_that_is_not_there_is_refused(names: list[str]) -> None:
 def test_no_sequence_of_tokens_breaks_the_reader() -> None:
     """Random tokens are read, or refused with a ValueError; what is read has the ticks that were written."""
     rng = random.Random(5)
-    names = ["|", ",", "~", "60:8", "62:16", "60:24", "r:8", "end", "major", "minor", "3/4", "4/4", "3 phrases"]
+    names = ["|", ",0", ",5", "~", "60:8", "62:16", "60:24", "r:8", "end", "major", "minor", "3/4", "4/4", "3 phrases"]
     read_once = 0
     for _ in range(500):
-        text = [*HEADER, *rng.choices(names, weights=[3, 2, 3, 4, 4, 3, 3, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1], k=20)]
+        text = [*HEADER, *rng.choices(names, weights=[3, 1, 1, 3, 4, 4, 3, 3, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1], k=20)]
         kept = text[: text.index("end")] if "end" in text else text
         ticks = sum(parse_note(name)[1] for name in kept if ":" in name)
         try:
@@ -235,7 +323,7 @@ def test_checks_tell_which_bars_are_as_long_as_they_should_be(text: str, good: l
 
 # --- vocabulary -----------------------------------------------------------------------------------------------------
 
-NAMES = ["end", "|", ",", "~", "major", "minor", "2/2", "3/4", "12/8", "2 phrases", "4 phrases", "12 phrases",
+NAMES = ["end", "|", "~", *PHRASE_ENDS, "major", "minor", "2/2", "3/4", "12/8", "2 phrases", "4 phrases", "12 phrases",
          "r:4", "r:12", "9:4", "60:4", "60:8", "60:12", "101:4"]  # fmt: skip
 
 
@@ -249,14 +337,15 @@ def test_the_order_of_a_vocabulary() -> None:
 
 def test_rare_tokens_are_left_out_but_never_a_sign() -> None:
     vocabulary = Vocabulary.of([["major", "60:8", "60:8"], ["major", "62:8"]], 2)
-    assert vocabulary.names == ("end", "|", ",", "~", "major", "60:8")
+    assert vocabulary.names == ("end", "|", "~", *PHRASE_ENDS, "major", "60:8")
 
 
 def test_ids_and_names() -> None:
     vocabulary = Vocabulary(NAMES)
     assert len(vocabulary) == len(NAMES)
-    assert (vocabulary.end, vocabulary.bar, vocabulary.phrase, vocabulary.tie) == (0, 1, 2, 3)
-    assert vocabulary.encode(["minor", "3/4", "end"]) == [5, 7, 0]
+    assert (vocabulary.end, vocabulary.bar, vocabulary.tie) == (0, 1, 2)
+    assert vocabulary.decode(vocabulary.phrase_ends) == list(PHRASE_ENDS)  # by how many are still to come
+    assert vocabulary.encode(["minor", "3/4", "end"]) == [NAMES.index("minor"), NAMES.index("3/4"), 0]
     assert vocabulary.decode(range(len(NAMES))) == NAMES
     assert vocabulary.meters == [Meter(2, 2), Meter(3, 4), Meter(12, 8)]
 

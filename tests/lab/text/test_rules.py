@@ -12,7 +12,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from lab.music.grammar import Grammar
-from lab.music.tokens import Vocabulary
+from lab.music.tokens import PHRASE_ENDS, Vocabulary
 from lab.music.tokens import read as read_melody
 from lab.text.engine import Engine
 from lab.text.rows import Finished, Reason, Row, Token
@@ -300,7 +300,7 @@ def test_a_random_model_under_the_grammar_writes_whole_bars() -> None:
     """From the rules to the text: a model that knows nothing of bars, and what it writes has them all."""
     vocabulary = Vocabulary(
         [
-            "end", "|", ",", "~", "major", "minor", "2/4", "3/4", "1 phrases", "2 phrases",
+            "end", "|", "~", *PHRASE_ENDS, "major", "minor", "2/4", "3/4", "1 phrases", "2 phrases",
             "r:4", "60:4", "60:8", "62:8", "64:8", "65:16", "67:16", "67:24",
         ]
     )  # fmt: skip
