@@ -103,7 +103,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--store",
         default=os.environ.get("SLIGHTLY_DIFFERENT_STORE", "preferences.sqlite3"),
         metavar="FILE",
-        help="where guesses and votes are kept, without names; “memory” to forget them at the end (default: %(default)s)",
+        help="where guesses and votes are kept, without names; “memory” for nowhere (default: %(default)s)",
     )
     return parser.parse_args(argv)
 

@@ -119,6 +119,7 @@ def write_card(
         stable_tokens=stable,
         decay_tokens=decay,
         decay_books=arguments.decay_books,
+        history=f" {arguments.history}" if arguments.history else "",
         decay_source="of children's books and detective stories only" if plain else "of the same books",
         plain_note=" and with `--decay-books all`" if plain else "",
         preset_option=preset_option(config, tokens_per_step // config.n_positions),
@@ -150,6 +151,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stable-tokens", type=int, help="as the run was given it; default: estimated from the log")
     parser.add_argument("--decay-tokens", type=int, help="likewise")
     parser.add_argument("--decay-books", choices=("all", "plain"), default="plain", help="as the run was given it")
+    parser.add_argument("--history", default="", help="a sentence on what else happened to the learning rate")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--samples-only", action="store_true", help="print the samples and write nothing")
     parser.add_argument("--runs", type=Path, default=Path(__file__).parent / "runs", help="takes the thinned log")
