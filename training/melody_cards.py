@@ -26,7 +26,7 @@ from training.run_log import evenly, read_log, thin, write_lines
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).parent / "melody_cards"
 WHAT = {
-    "last-block": "the last block and the final norm of the folk model, trained on chorales; the rest is the folk model's",
+    "last-block": "last block and final norm of the folk model, trained on chorales; the rest is the folk model's",
     "lora": "low-rank changes beside every matrix of the folk model's blocks, trained on chorales, in PEFT's format",
     "full": "the folk model with every weight trained on chorales",
     "scratch": "a model of the same size, trained on the chorales alone from random weights: the control",
