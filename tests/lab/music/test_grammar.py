@@ -359,7 +359,7 @@ def assert_comes_back(grammar: Grammar, start: Sequence[str]) -> None:
         *bars, last = ticks_of_bars(ours)
         full = Meter.parse(start[1]).bar
         assert all(length == full for length in bars), names
-        assert last in (full, full - ticks_of_bars(start[3:])[0])
+        assert last in (full, full - ticks_of_bars(names[3:])[0])
 
 
 def ticks_of_bars(names: Sequence[str]) -> list[int]:
