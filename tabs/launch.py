@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 TITLE = "Slightly Different"
 WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is rendered
-MAX_UPLOAD = "1mb"
+MAX_UPLOAD = "2mb"  # as lab.music.upload takes
 
 
 def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:

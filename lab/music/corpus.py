@@ -68,20 +68,23 @@ def save_tunes(tunes: Iterable[Tune], path: Path) -> None:
 
 
 @cache
-def load_tunes(collection: Collection, folder: Path = FOLDER) -> tuple[Tune, ...]:
-    """Return all tunes of a collection. Raises OSError if the file is missing."""
+def load_tunes(collection: Collection, split: Split | None = None, folder: Path = FOLDER) -> tuple[Tune, ...]:
+    """Return the tunes of one split of a collection, or all, in file order. Raises OSError if the file is missing."""
     tunes = []
+    # The page's start needs the few test tunes only; reading all would take ten times as long.
+    mark = "" if split is None else f'"split": "{split}"'
     for line in (folder / f"{collection}.jsonl").read_text(encoding="utf-8").splitlines():
-        fields = json.loads(line)
-        fields["split"] = Split(fields["split"])
-        fields["tokens"] = tuple(token.replace("_", " ") for token in fields["tokens"].split())
-        tunes.append(Tune(**fields))
-    return tuple(tunes)
+        if mark in line:
+            fields = json.loads(line)
+            fields["split"] = Split(fields["split"])
+            fields["tokens"] = tuple(token.replace("_", " ") for token in fields["tokens"].split())
+            tunes.append(Tune(**fields))
+    return tuple(tune for tune in tunes if split in (None, tune.split))
 
 
-def load_split(collection: Collection, split: Split) -> list[Tune]:
+def load_split(collection: Collection, split: Split) -> tuple[Tune, ...]:
     """Return the tunes of one split."""
-    return [tune for tune in load_tunes(collection) if tune.split is split]
+    return load_tunes(collection, split)
 
 
 @cache

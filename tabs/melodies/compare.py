@@ -55,8 +55,7 @@ class ComparePanel:
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
         manner = [controls.components[name] for name in ("instrument", "tempo", "transpose", "synthesizer")]
         for component in manner:
-            event = component.release if isinstance(component, gr.Slider) else component.input
-            event(
+            component.input(  # not "release": the keyboard moves sliders, too
                 self.play_again,
                 [*controls.all, self._pieces],
                 [self._status, self._board],

@@ -32,7 +32,7 @@ def incipits() -> dict[str, Tune]:
     found: dict[str, Tune] = {}
     for collection in (Collection.FOLK, Collection.BACH):
         for tune in sorted(load_split(collection, Split.TEST), key=lambda tune: tune.title):
-            if str(tune.melody.meter) in METERS:
+            if tune.tokens[1] in METERS:
                 found.setdefault(f"{tune.title} ({'chorale' if collection is Collection.BACH else 'folk song'})", tune)
     return found
 
