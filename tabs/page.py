@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,3 +94,21 @@ def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr
     made = button.click(show, list(inputs), [box, told], api_visibility="private", queue=False)
     made.then(None, [box, told], [box, told], js=COPY_LINK_JS, api_visibility="private")
     return button
+
+
+def only_if(view: str, run: Callable[..., Iterator[Any]], outputs: int) -> Callable[..., Iterator[Any]]:
+    """Return a handler that runs one tool if a link asks for it, with the notes on the link, and else changes nothing.
+
+    Args:
+        view: the tool's name in links.
+        run: takes the values of its inputs, and ``notes``.
+        outputs: number of components that it sets.
+    """
+
+    def conditional(wanted: str, notes: Sequence[str], *values: Any) -> Iterator[Any]:
+        if wanted == view:
+            yield from run(*values, notes=notes)
+        else:
+            yield [gr.skip()] * outputs
+
+    return conditional

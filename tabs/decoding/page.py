@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from lab.errors import VisitorError
-from lab.source import source_of, source_of_processor
 from lab.text.decoding import DecodingSettings, View
 from tabs.controls import slider
 from tabs.decoding import render
@@ -20,7 +19,8 @@ from tabs.decoding.examples import EXAMPLES, warm_examples
 from tabs.decoding.sampler import SamplerPanel, own_picks, text_of
 from tabs.decoding.samples import SamplesPanel
 from tabs.loading import wait_for_model
-from tabs.page import PRIVATE, Page, Services, link_controls
+from tabs.page import PRIVATE, Page, Services, link_controls, only_if
+from tabs.sources import add_sources
 
 INTRODUCTION = """
 <div class="sd-why">
@@ -38,6 +38,10 @@ VIEW_TITLES = {
     View.BEAMS: "Beam search as a tree",
 }
 
+SOURCE_WORDS = (
+    "Read from the files, so it cannot differ from what runs. One of transformers' own seldom runs here: `cut_top_p` "
+    "does what `TopPLogitsWarper` does, to the last bit, in a tenth of the time."
+)
 SOURCES = {
     "One step for all rows: choose": ("lab.text.choosing", "choose"),
     "A strategy's chain: warp": ("lab.text.choosing", "warp"),
@@ -110,7 +114,7 @@ class _DecodingPage:
             panel.wire(self._controls)
         with gr.Row(elem_classes="sd-actions"):
             link_controls("decoding", self._query, [self._sampler.picked_for, *self._controls.inputs])
-        self._source()
+        add_sources(SOURCES, SOURCE_WORDS)
         add_api(services)
         services.warm_ups.append(lambda: warm_examples(services.models.get(services.models.default)))
 
@@ -139,25 +143,6 @@ class _DecodingPage:
             add = gr.Button("+ column", size="sm", min_width=90, scale=0, elem_classes="sd-add")
         wire_slots(slots, add)
         return slots
-
-    def _source(self) -> None:
-        with gr.Accordion("The code at work", open=False) as accordion:
-            gr.Markdown(
-                "Read from the files, so it cannot differ from what runs. One of transformers' own seldom runs here: "
-                "`cut_top_p` does what `TopPLogitsWarper` does, to the last bit, in a tenth of the time."
-            )
-            names = list(SOURCES)
-            choice = gr.Dropdown(names, value=names[0], label="Function")
-            code = gr.Code(language="python", interactive=False, label="Source", max_lines=40)
-        accordion.expand(self._read_source, choice, code, **PRIVATE)
-        choice.input(self._read_source, choice, code, **PRIVATE)
-
-    @staticmethod
-    def _read_source(name: str) -> str:
-        if name not in SOURCES:
-            return ""
-        place = SOURCES[name]
-        return source_of(*place) if place else source_of_processor(name.removeprefix("transformers: "))
 
     def _query(self, picked_for: object, *values: Any) -> str:
         settings = own_picks(picked_for, self._controls.settings(*values)[0])
@@ -217,16 +202,6 @@ class _DecodingPage:
         )
         for view, run, inputs, outputs in tools:
             inputs = [self._auto_run, self._link_notes, *inputs]
-            started = restored.then(_only_if(view, run, len(outputs)), inputs, outputs, **PRIVATE)
+            started = restored.then(only_if(view, run, len(outputs)), inputs, outputs, **PRIVATE)
             if view is View.COMPARE:
                 compare.look_after(started)
-
-
-def _only_if(view: View, run: Any, outputs: int) -> Any:
-    def conditional(wanted: str, notes: Sequence[str], *values: Any) -> Iterator[Any]:
-        if wanted == view.value:
-            yield from run(*values, notes=notes)
-        else:
-            yield [gr.skip()] * outputs
-
-    return conditional

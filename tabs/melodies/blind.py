@@ -107,6 +107,7 @@ class BlindPanel:
                     truth=str(clip.truth),
                     answer=str(guess),
                 )
+            told = self._told(session)
         except VisitorError as error:
             return [message(str(error), alert=True), *keep]
         shown = [
@@ -116,7 +117,7 @@ class BlindPanel:
         return [
             message(f"{right} of {CLIPS} right."),
             cards(shown),
-            self._told(session),
+            told,
             True,
             gr.update(interactive=False),
             self.fooled(),
@@ -135,7 +136,11 @@ class BlindPanel:
     def fooled(self) -> list[list[str]]:
         """Return for each machine how often it was taken for a real tune."""
         rows = []
-        for voice, taken, total in fooled_counts(self._store.count_guesses(experiment=EXPERIMENT, by_model=True)):
+        try:
+            tallies = self._store.count_guesses(experiment=EXPERIMENT, by_model=True)
+        except VisitorError as error:
+            return [[str(error), "", "", ""]]
+        for voice, taken, total in fooled_counts(tallies):
             low, high = wilson_interval(taken, total)
             rows.append([VOICES[voice].title, str(total), f"{taken / total:.0%}", f"{low:.0%} to {high:.0%}"])
         return rows or [["nobody has guessed yet", "", "", ""]]

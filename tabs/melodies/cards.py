@@ -7,7 +7,7 @@ from lab.music.composing import Piece
 from lab.music.melody import Melody
 from lab.music.performance import Manner, Performance, perform
 from lab.music.plagiarism import closest
-from lab.music.voices import VOICES
+from lab.music.voices import VOICES, Voice
 from tabs.melodies.files import served
 from tabs.melodies.render.cards import Card, RollNote
 
@@ -20,7 +20,8 @@ def piece_card(piece: Piece, manner: Manner, prefix: str) -> Card:
     """
     about = VOICES[piece.voice]
     key = f"{prefix}-{piece.voice}"
-    title = about.title + (f" × {piece.strength:g}" if piece.strength not in (0.0, 1.0) else "")
+    turned = piece.voice is Voice.LORA and piece.strength != 1.0
+    title = about.title + (f" × {piece.strength:g}" if turned else "")
     performance = perform(piece.melody, manner, title=title, prefix=key)
     return card(
         performance,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -64,11 +64,11 @@ class ComparePanel:
             )
         return self.inputs
 
-    def run(self, *values: Any) -> Iterator[list[Any]]:
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Compose and show one card after the other."""
         *values, runs = values
-        settings, notes = self._controls.settings(*values)
-        yield from runs.follow(self._compose(settings, notes), self._stopped)
+        settings, more = self._controls.settings(*values)
+        yield from runs.follow(self._compose(settings, [*notes, *more]), self._stopped)
 
     @staticmethod
     def _stopped(update: list[Any]) -> list[Any]:

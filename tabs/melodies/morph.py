@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -64,16 +64,18 @@ class MorphPanel:
         self.strength.input(
             self._listen,
             [*controls.all, self._result],
-            [self._board, self._plot],
+            [self._status, self._board, self._plot],
             trigger_mode="always_last",
             **PRIVATE,
         )
 
-    def run(self, *values: Any) -> Iterator[list[Any]]:
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Write melodies at all strengths; the visitor's own first, the means as they come."""
         *values, runs = values
-        settings, notes = self._controls.settings(*values)
-        yield from runs.follow(self._morph(settings, notes), lambda update: [message("Stopped."), *update[1:]])
+        settings, more = self._controls.settings(*values)
+        yield from runs.follow(
+            self._morph(settings, [*notes, *more]), lambda update: [message("Stopped."), *update[1:]]
+        )
 
     def _morph(self, settings: MelodySettings, notes: list[str]) -> Iterator[list[Any]]:
         keep = [gr.skip()] * 4
@@ -101,10 +103,14 @@ class MorphPanel:
         """Show the melody at the strength that the slider shows."""
         *values, result = values
         if not isinstance(result, Morph):
-            return [gr.skip(), gr.skip()]
+            return [gr.skip()] * 3
         settings, _ = self._controls.settings(*values)
+        try:
+            board = self._card(result, settings)
+        except VisitorError as error:
+            return [message(str(error), alert=True), gr.skip(), gr.skip()]
         figure = gr.update(value=morph_plot(result, settings.strength)) if result.means else gr.skip()
-        return [self._card(result, settings), figure]
+        return [gr.skip(), board, figure]
 
     @staticmethod
     def _card(result: Morph, settings: MelodySettings) -> str:

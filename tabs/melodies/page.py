@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from lab.errors import VisitorError
 from lab.music.composing import MelodySettings, View, compose
-from lab.source import source_of
 from tabs.melodies.api import add_api
 from tabs.melodies.blind import BlindPanel
 from tabs.melodies.cards import piece_card
@@ -21,7 +20,8 @@ from tabs.melodies.inside import InsidePanel
 from tabs.melodies.morph import MorphPanel
 from tabs.melodies.openings import Openings
 from tabs.melodies.render.figures import measure_table
-from tabs.page import PRIVATE, Page, Services, link_controls
+from tabs.page import PRIVATE, Page, Services, link_controls, only_if
+from tabs.sources import add_sources
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class _MelodiesPage:
         inside.wire()
         with gr.Row(elem_classes="sd-actions"):
             link_controls("melodies", self._query, self._controls.all)
-        self._source()
+        add_sources(SOURCES)
         gr.Markdown(CREDITS, elem_classes="sd-credits")
         add_api(services)
         services.warm_ups.append(lambda: warm(services))
@@ -113,20 +113,9 @@ class _MelodiesPage:
         for name, tab in tabs.items():
             tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
         self._wire_examples()
-        self._auto_run = gr.State("")
-        self.page = Page([*self._controls.all, self._tools, self._auto_run], self._restore, self._after_restore)
-
-    def _source(self) -> None:
-        with gr.Accordion("The code at work", open=False) as accordion:
-            names = list(SOURCES)
-            choice = gr.Dropdown(names, value=names[0], label="Function")
-            code = gr.Code(language="python", interactive=False, label="Source", max_lines=40)
-        accordion.expand(self._read_source, choice, code, **PRIVATE)
-        choice.input(self._read_source, choice, code, **PRIVATE)
-
-    @staticmethod
-    def _read_source(name: str) -> str:
-        return source_of(*SOURCES[name]) if name in SOURCES else ""
+        self._auto_run, self._link_notes = gr.State(""), gr.State(())
+        outputs = [*self._controls.all, self._tools, self._auto_run, self._link_notes]
+        self.page = Page(outputs, self._restore, self._after_restore)
 
     def _query(self, *values: Any) -> str:
         return self._controls.settings(*values)[0].to_query()
@@ -143,23 +132,14 @@ class _MelodiesPage:
             filled.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
-        if not query:
-            return [gr.skip()] * (len(self._controls.all) + 2)
-        settings, _ = MelodySettings.lenient(query)
-        return [*self._controls.updates(settings), gr.Tabs(selected=settings.view.value), settings.view.value]
+        if "tab" not in query and not MelodySettings.names_any(query):  # ?__theme=dark and the like ask for nothing
+            return [gr.skip()] * (len(self._controls.all) + 3)
+        settings, notes = MelodySettings.lenient(query)
+        view = settings.view.value
+        return [*self._controls.updates(settings), gr.Tabs(selected=view), view, tuple(notes)]
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
         for view, panel in ((View.COMPARE, self._compare), (View.MORPH, self._morph)):
-            run = _only_if(view, panel.run, len(panel.outputs))
-            restored.then(run, [self._auto_run, *panel.inputs], panel.outputs, **PRIVATE)
-
-
-def _only_if(view: View, run: Any, outputs: int) -> Any:
-    def conditional(wanted: str, *values: Any) -> Iterator[Any]:
-        if wanted == view.value:
-            yield from run(*values)
-        else:
-            yield [gr.skip()] * outputs
-
-    return conditional
+            run = only_if(view, panel.run, len(panel.outputs))
+            restored.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)
