@@ -44,6 +44,11 @@ class Settings(BaseModel):
         return cls.model_fields[name].get_default(call_default_factory=True)
 
     @classmethod
+    def names_any(cls, query: Mapping[str, str]) -> bool:
+        """Return whether a query string has anything that is meant for these settings."""
+        return not query.keys().isdisjoint(cls.model_fields)
+
+    @classmethod
     def lenient(cls, values: Mapping[str, Any]) -> tuple[Self, list[str]]:
         """Return settings made from anything, and a note in plain words for each value that was changed or refused."""
         accepted: dict[str, Any] = {}

@@ -117,8 +117,8 @@ class DecodingSettings(Settings):
 
     @classmethod
     def names_any(cls, query: Mapping[str, str]) -> bool:
-        """Return whether a query string has anything that is meant for these settings."""
-        return not query.keys().isdisjoint({*cls.model_fields, *LOOSE_NUMBERS})
+        """As :meth:`Settings.names_any`; a strategy's number by itself is meant for them, too."""
+        return super().names_any(query) or not query.keys().isdisjoint(LOOSE_NUMBERS)
 
     @classmethod
     def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
