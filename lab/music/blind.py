@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 
 from lab.music.composing import MelodySettings, write_all
 from lab.music.corpus import Collection, Split, Tune, load_split
@@ -94,6 +95,7 @@ def _machine(voices: Voices, chance: random.Random) -> Clip:
     return Clip(clip_of(piece.melody), Truth.MACHINE, str(voice), f"written by the voice “{VOICES[voice].title}”")
 
 
+@cache
 def _long_enough(collection: Collection) -> list[Tune]:
     least = SHORTEST_QUARTERS * TICKS_PER_QUARTER
     return [tune for tune in load_split(collection, Split.TEST) if tune.melody.duration >= least]

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from lab.errors import VisitorError
 from lab.music.melody import Melody, Meter, Mode
 from lab.music.midi import INSTRUMENTS
-from lab.music.opening import check_range, read_opening
+from lab.music.opening import OpeningError, check_range, read_opening
 from lab.music.tokens import MAX_PHRASES, Written, phrases_token, read, write_notes
 from lab.music.voices import LORA_NAME, VOICES, Voice, Voices
 from lab.settings import Settings
@@ -122,8 +122,22 @@ def prompt_of(settings: MelodySettings, voice: Voice) -> tuple[list[str], int]:
     if opening is None:
         return [str(settings.mode), meter, phrases_token(phrases)], 0
     # A melody is at least one phrase longer than its opening.
-    phrases = min(max(phrases, sum(note.phrase_end for note in opening.notes) + 1), MAX_PHRASES)
+    phrases = max(phrases, sum(note.phrase_end for note in opening.notes) + 1)
     return [str(settings.mode), meter, phrases_token(phrases), *write_notes(opening, phrases)], len(opening.notes)
+
+
+def known_prompt(voices: Voices, settings: MelodySettings, voice: Voice) -> tuple[int, ...]:
+    """Return the ids of the tokens that a voice starts from, at most half of the model's context.
+
+    Raises:
+        OpeningError: if the opening cannot be used.
+    """
+    names, _ = prompt_of(settings, voice)
+    check_range(names, voices.vocabulary)
+    limit = voices.engine(voice).context // 2
+    if len(names) > limit:
+        raise OpeningError(f"This opening takes {len(names)} tokens; the models go on from at most {limit}.")
+    return tuple(voices.vocabulary.encode(names))
 
 
 def row_of(
@@ -133,11 +147,7 @@ def row_of(
     from lab.text.rows import Row
     from lab.text.strategies import Kind, Strategy
 
-    names, _ = prompt_of(settings, voice)
-    opening = read_opening(settings.opening, Meter.parse(settings.meter), settings.mode)
-    if opening is not None:
-        check_range(opening, voices.vocabulary)
-    ids = tuple(voices.vocabulary.encode(names))
+    ids = known_prompt(voices, settings, voice)
     factor = settings.strength if strength is None else strength
     worn = voice is Voice.LORA and factor > 0
     return Row(

@@ -7,15 +7,17 @@ E2 | A2 A2 B2 c2      notes in eighths; C is middle C, c the one above, ^ a shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.errors import VisitorError
 from lab.music.essen import UnreadableSong, merge_ties, read_bars
-from lab.music.melody import Melody, Meter, Mode
-from lab.music.tokens import Vocabulary, write_notes
+from lab.music.melody import TICKS_PER_WHOLE, Melody, Meter, Mode
+from lab.music.tokens import Vocabulary
 
 UNIT = 4  # ticks of a note without a number: an eighth
 MAX_NOTES = 64
+MAX_TICKS = 64 * TICKS_PER_WHOLE  # of an opening; a single note's digits could say anything
 LETTERS = ("C", "^C", "D", "^D", "E", "F", "^F", "G", "^G", "A", "^A", "B")
 
 
@@ -47,6 +49,8 @@ def read_opening(text: str, meter: Meter, mode: Mode) -> Melody | None:
         ) from None
     if len(notes) > MAX_NOTES:
         raise OpeningError(f"This opening has {len(notes)} notes. Please give at most {MAX_NOTES}.")
+    if sum(note.duration for note in notes) > MAX_TICKS:
+        raise OpeningError(f"This opening is too long. Please give at most {MAX_TICKS // TICKS_PER_WHOLE} whole notes.")
     if not phrase_ends:  # the end of the text is not the end of a phrase, unless it says so
         notes = (*notes[:-1], replace(notes[-1], phrase_end=False))
     pickup = first if "|" in text and 0 < first < meter.bar else 0
@@ -105,14 +109,19 @@ def length(ticks: int) -> str:
     return f"{'' if number == 1 else number}/{divisor}"
 
 
-def check_range(opening: Melody, vocabulary: Vocabulary) -> None:
-    """Make sure that the models know every note of an opening.
+def check_range(names: Sequence[str], vocabulary: Vocabulary) -> None:
+    """Make sure that the models know every token of an opening.
+
+    Args:
+        names: of the tokens.
 
     Raises:
         OpeningError: naming the first note that they do not know.
     """
-    for name in write_notes(opening):
+    for name in names:
         if name not in vocabulary.ids:
+            if ":" not in name:
+                raise OpeningError(f"The models do not know {name!r}. Please choose another meter or length.")
             pitch, _, ticks = name.partition(":")
             known = sorted({int(n.partition(":")[0]) for n in vocabulary.names if ":" in n and n[0] != "r"})
             what = "a rest" if pitch == "r" else letter(int(pitch))

@@ -133,6 +133,8 @@ class Voices:
         try:
             last_block = voice is Voice.LAST_BLOCK
             model = last_block_model(self._base, folder) if last_block else load_model(folder)
+            if model.config.vocab_size != len(self.vocabulary):
+                raise ValueError("another vocabulary than that of the note data")
             engine = Engine(model, threads=self._threads)
             if folder == self._base:
                 engine.add_adapter(LORA_NAME, load_peft(self._adapters / f"bach-{Voice.LORA}"))

@@ -91,5 +91,5 @@ def tiny_melody_model(seed: int) -> GPT2LMHeadModel:
         model = GPT2LMHeadModel(config).eval()
     with torch.no_grad():
         signs = model.transformer.wte.weight[list(vocabulary.phrase_ends)]
-        model.transformer.ln_f.bias += signs.sum(0)
+        model.transformer.ln_f.bias += 2 * signs.sum(0)
     return model
