@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -37,6 +38,7 @@ CACHE_BYTES = 1_500_000_000  # keys and values of all rows together
 PREFILL_TOKENS = 2048  # prompts read in one step; more would make those who are already reading wait
 PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the longest
 MAX_WAITING_ROWS = 4096
+CROWD = 32  # sequences from which on a step is shared by two cores: below it, waiting for the other one costs more
 
 
 @dataclass
@@ -59,17 +61,26 @@ class Engine:
 
     Args:
         model: a GPT-2; nobody else may use it from now on.
-        threads: intra-op threads of the owner thread. On two shared cores one is fastest: with more, each operation
-            waits for a core that somebody else holds.
+        threads: intra-op threads of the owner thread. On two shared cores one is fastest for a visitor alone: with more,
+            each operation waits for a core that somebody else holds.
+        crowd_threads: likewise, for a step of at least ``CROWD`` sequences; two if there are as many cores.
         cache_bytes: memory for keys and values; rows beyond it wait.
     """
 
-    def __init__(self, model: GPT2LMHeadModel, *, threads: int = 1, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        model: GPT2LMHeadModel,
+        *,
+        threads: int = 1,
+        crowd_threads: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self._forward = CachedGPT2(model)
         self.context = self._forward.context
         self.vocabulary_size = self._forward.vocabulary_size
         self._end_of_text = model.config.eos_token_id
         self._threads = threads
+        self._crowd_threads = max(threads, min(2, os.cpu_count() or 1)) if crowd_threads is None else crowd_threads
         self._cache_bytes = cache_bytes
         self._adapters: dict[str, Adapter] = {}  # entries are added, never changed: rows under way hold on to theirs
         self._wake = threading.Condition()
@@ -171,6 +182,7 @@ class Engine:
                     break
                 admitted = self._admit()
             try:
+                self._share_out(admitted)
                 next_tokens = self._step(next_tokens, admitted)
             except Exception:  # whatever it was, the next visitor must be served
                 log.exception("a decoding step failed")
@@ -181,6 +193,11 @@ class Engine:
             self._running += self._waiting
             self._waiting.clear()
         self._abandon("This model has been closed.")
+
+    def _share_out(self, admitted: Sequence[_Running]) -> None:
+        """Give the step as many cores as pay."""
+        sequences = sum(entry.row.width for entry in (*self._running, *admitted))
+        torch.set_num_threads(self._crowd_threads if sequences >= CROWD else self._threads)
 
     def _admit(self) -> list[_Running]:
         """Take rows from the line, first come first served, as far as memory and patience allow."""

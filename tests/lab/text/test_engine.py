@@ -12,7 +12,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from lab.text import engine as engine_module
-from lab.text.engine import Engine, EngineError
+from lab.text.engine import CROWD, Engine, EngineError
 from lab.text.rows import BeamStep, Finished, Reason, Row, Step
 from lab.text.strategies import Kind, Strategy
 from lab.text.stream import Stream
@@ -511,3 +511,24 @@ def test_close_fails_those_under_way_and_those_in_line(model: GPT2LMHeadModel) -
     engine.close()  # again: nothing happens
     assert engine_threads() == before
     assert engine.load == (0, 0)
+
+
+def test_a_crowd_is_served_by_more_threads_than_one_visitor(model: GPT2LMHeadModel) -> None:
+    """And gets what each gets alone; on a machine of one core all stays as it is."""
+    seen: dict[int, int] = {}
+    rows = [Row(PROMPTS[0], GREEDY, max_new_tokens=3)] * CROWD
+    engine = Engine(model, threads=1, crowd_threads=2)
+    try:
+        step = engine._step
+
+        def watched(next_tokens: list[int], admitted: list[object]) -> list[int]:
+            seen[len(engine._running) + len(admitted)] = torch.get_num_threads()
+            return step(next_tokens, admitted)
+
+        engine._step = watched
+        alone = run_alone(engine, rows[0])
+        crowd = written(read(engine.submit(rows)))
+    finally:
+        engine.close()
+    assert seen == {1: 1, CROWD: 2}
+    assert crowd == dict.fromkeys(range(CROWD), alone)
