@@ -61,8 +61,8 @@ class Engine:
 
     Args:
         model: a GPT-2; nobody else may use it from now on.
-        threads: intra-op threads of the owner thread. On two shared cores one is fastest for a visitor alone: with more,
-            each operation waits for a core that somebody else holds.
+        threads: intra-op threads of the owner thread. On two shared cores one is fastest for a visitor alone: with
+            more, each operation waits for a core that somebody else holds.
         crowd_threads: likewise, for a step of at least ``CROWD`` sequences; two if there are as many cores.
         cache_bytes: memory for keys and values; rows beyond it wait.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,8 @@ from lab.music.performance import perform
 from lab.music.plagiarism import closest
 from tabs.melodies.controls import manner_of
 from tabs.page import Services
+
+log = logging.getLogger(__name__)
 
 
 def add_api(services: Services) -> None:
@@ -42,7 +45,7 @@ def add_api(services: Services) -> None:
         last-block, lora, full, scratch. Returns for each its notes (pitch as MIDI number, start and duration in
         quarters), measures, files (MIDI and WAV in base64, MusicXML as text); and notes on changed arguments.
         """
-        given = locals() | {"mask": int(bool(mask))}
+        given = locals()
         settings, notes = MelodySettings.lenient(
             {name: given[name] for name in MelodySettings.model_fields if name in given}
         )
@@ -55,6 +58,9 @@ def add_api(services: Services) -> None:
             }
         except VisitorError as error:
             raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:  # the trace is for us, the caller gets words
+            log.exception("melodies could not be written")
+            raise gr.Error("The melodies could not be written.", print_exception=False) from error
 
     gr.api(melody, api_name="melody")
 

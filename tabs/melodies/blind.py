@@ -81,7 +81,7 @@ class BlindPanel:
                     continue
                 clips, board = news.value
                 told = message("Listen to all three, then say what each is.")
-                cleared = [gr.update(value=None)] * CLIPS
+                cleared = [gr.update(value=None) for _ in range(CLIPS)]  # Gradio empties each as it reads it
                 yield [told, board, gr.update(visible=True), *cleared, clips, False, gr.update(interactive=True)]
         except VisitorError as error:
             yield [message(str(error), alert=True), *keep]

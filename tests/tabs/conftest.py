@@ -97,7 +97,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         until_it_runs.setattr(lab.text.engine, "Engine", lambda model, **options: engine(model.double(), **options))
         until_it_runs.setattr(launch, "build", remembered)
         until_it_runs.setattr(gr.Blocks, "block_thread", lambda self: None)
-        launch.serve(argv=[])
+        launch.serve(argv=["--store", "memory"])
         ((app, services),) = started
         services.models.get(models.BUILT_IN)
         until_it_runs.undo()
