@@ -90,7 +90,8 @@ class Openings:
         if bars is None:
             words = f"The first bar alone has more than {MAX_NOTES} notes: too many for an opening."
             return [gr.skip(), gr.skip(), gr.skip(), told(words, alert=True)]
-        words = f"The first {bars} bars of your file, brought to {'C major' if melody.mode == 'major' else 'A minor'}."
+        first = f"first {bars} bars" if bars > 1 else "first bar"
+        words = f"The {first} of your file, brought to {'C major' if melody.mode == 'major' else 'A minor'}."
         return filled(melody, write_opening(melody, bars), words, notes)
 
 

@@ -88,7 +88,7 @@ class _MelodiesPage:
             gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
             for title, settings in EXAMPLES:
                 self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
-        with gr.Tabs(elem_id="sd-melody-tools") as self._tools:
+        with gr.Tabs(elem_id="sd-melody-tools", overflow_behavior="wrap") as self._tools:
             with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
                 self._compare = ComparePanel(services)
             with gr.Tab(VIEW_TITLES[View.MORPH], id=View.MORPH.value) as morph_tab:

@@ -55,7 +55,12 @@ def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("app")
     log, port = folder / "app.log", free_port()
     url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "hub"),
+        "PYTHONUNBUFFERED": "1",
+        "SLIGHTLY_DIFFERENT_STORE": "memory",
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output

@@ -335,15 +335,15 @@ def test_twenty_at_once_get_what_they_would_get_alone(
 # What must not be had
 
 
-def test_only_two_endpoints_are_listed(server: Server) -> None:
+def test_only_what_programs_may_call_is_listed(server: Server) -> None:
     listed = server.client.view_api(return_format="dict", print_info=False)
-    assert set(listed["named_endpoints"]) == {"/decode", "/next_token"}
+    assert set(listed["named_endpoints"]) == {"/decode", "/next_token", "/melody"}
     assert not listed["unnamed_endpoints"]
     names = [parameter["parameter_name"] for parameter in listed["named_endpoints"]["/decode"]["parameters"]]
     assert names == ["prompt", "columns", "seed", "max_new_tokens", "model"]
     status, info = server.get("/gradio_api/info")
     assert status == 200
-    assert set(json.loads(info)["named_endpoints"]) == {"/decode", "/next_token"}
+    assert set(json.loads(info)["named_endpoints"]) == {"/decode", "/next_token", "/melody"}
 
 
 @pytest.mark.parametrize("name", ["run", "restore", "fill", "turn", "look", "_kind_chosen", "lambda", "nothing"])
