@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 METERS = ("4/4", "2/4", "3/4", "6/8", "3/8", "4/2", "6/4", "3/2", "2/2", "4/1", "3/1", "6/2")
 BACH_METER, BACH_PHRASES = "4/4", 6  # what most chorales have
-DEFAULT_OPENING = "E2 | A2 B2 c2 d2 | e4"
+DEFAULT_OPENING = "G2 | c4"
 DEFAULT_VOICES = "folk,lora,full"
 MAX_STRENGTH = 2.0
 
@@ -42,7 +42,7 @@ class MelodySettings(Settings):
     view: View = View.COMPARE
     opening: str = Field(DEFAULT_OPENING, max_length=2000)
     meter: str = Field("4/4", max_length=5)
-    mode: Mode = Mode.MINOR
+    mode: Mode = Mode.MAJOR
     phrases: int = Field(4, ge=1, le=MAX_PHRASES)
     temperature: float = Field(0.8, ge=0.05, le=2.0)
     top_p: float = Field(0.95, ge=0.01, le=1.0)

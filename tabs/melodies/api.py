@@ -27,7 +27,7 @@ def add_api(services: Services) -> None:
     def melody(
         opening: str = DEFAULT_OPENING,
         meter: str = "4/4",
-        mode: str = "minor",
+        mode: str = "major",
         phrases: int = 4,
         temperature: float = 0.8,
         top_p: float = 0.95,

@@ -26,5 +26,5 @@ EXAMPLES: tuple[tuple[str, MelodySettings], ...] = (
         "Without the rules of the bar",
         MelodySettings(mask=0, temperature=1.1, voices="folk,lora,scratch", seed=3),
     ),
-    ("Morph a waltz", MelodySettings(view=View.MORPH, opening="G2 | c4 e2 | g4", mode=Mode.MAJOR, meter="3/4")),
+    ("Morph a waltz", MelodySettings(view=View.MORPH, opening="G2 | c4 e2 | g4", meter="3/4")),
 )
