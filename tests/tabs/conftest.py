@@ -128,13 +128,12 @@ class Visitor:
                 self._fire_all(event["id"])
 
     def find(self, **wanted: Any) -> int:
-        """Return the component that has these properties."""
-        (found,) = (
+        """Return the component that has these properties; of several tabs' the first tab's."""
+        return next(
             identity
             for identity, properties in self.properties.items()
             if all(properties.get(name) == value for name, value in wanted.items())
         )
-        return found
 
     def value(self, **wanted: Any) -> Any:
         """Return the value of the component that has these properties."""

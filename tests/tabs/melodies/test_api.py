@@ -47,14 +47,14 @@ def test_defaults(server: Server, answer: dict[str, Any]) -> None:
     listed = server.client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(listed) == {"/melody"}
     parameters = {p["parameter_name"]: p["parameter_default"] for p in listed["/melody"]["parameters"]}
-    assert parameters == DEFAULTS | {"mode": "minor", "mask": True}
+    assert parameters == DEFAULTS | {"mode": "major", "mask": True}
     for name in parameters:
         assert name in inspect.signature(MelodySettings).parameters
 
 
 def test_notes_and_figures(answer: dict[str, Any]) -> None:
     for melody in answer["melodies"]:
-        assert (melody["meter"], melody["mode"]) == ("4/4", "minor")
+        assert (melody["meter"], melody["mode"]) == ("4/4", "major")
         assert melody["strength"] == (1.0 if melody["voice"] == "lora" else 0.0)
         end = 0.0
         for note in melody["notes"]:
