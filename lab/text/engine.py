@@ -172,7 +172,6 @@ class Engine:
 
     @torch.inference_mode()
     def _own(self) -> None:
-        torch.set_num_threads(self._threads)
         next_tokens: list[int] = []
         while True:
             with self._wake:

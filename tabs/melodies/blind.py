@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -169,7 +170,7 @@ def hidden_card(melody: Melody, number: int) -> Any:
         subtitle="Chorale, folk song or machine?",
         facts=[],
     )
-    return type(full)(**{**vars(full), "svg": "", "notes": (), "downloads": {}})
+    return replace(full, svg="", notes=(), downloads={})
 
 
 def open_card(clip: Clip, guess: str, number: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.music.classifier import Kind, load_classifier
-from lab.music.composing import Piece
+from lab.music.composing import Piece, bars_of
 from lab.music.melody import Melody
 from lab.music.performance import Manner, Performance, perform
 from lab.music.plagiarism import closest
@@ -46,14 +46,15 @@ def card(
 ) -> Card:
     """Return the card of a performance; its files are put where the page can fetch them."""
     name = title.lower().replace(" ", "-")
+    wav = served(performance.wav, f"{name}.wav")
     return Card(
         key=key,
         title=title,
         role=role,
         subtitle=subtitle,
-        audio_url=served(performance.wav, f"{name}.wav"),
+        audio_url=wav,
         downloads={
-            "WAV": served(performance.wav, f"{name}.wav"),
+            "WAV": wav,
             "MIDI": served(performance.midi, f"{name}.mid"),
             "MusicXML": served(performance.score.musicxml.encode(), f"{name}.musicxml"),
         },
@@ -75,7 +76,7 @@ def roll(performance: Performance, given: int) -> list[RollNote]:
 
 def facts(piece: Piece) -> list[tuple[str, str]]:
     """Return what is said of a piece: bars, the classifier's verdicts, the closest training tune."""
-    good, all_ = piece.written.complete_bars, len(piece.written.bars)
+    good, all_ = bars_of(piece)
     found = [
         ("Complete bars", f"{good} of {all_}"),
         ("Sounds like Bach", verdict(piece.melody)),

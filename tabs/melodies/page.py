@@ -132,7 +132,7 @@ class _MelodiesPage:
             filled.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
-        if "tab" not in query and query.keys().isdisjoint(MelodySettings.model_fields):  # such as ?__theme=dark
+        if "tab" not in query and not MelodySettings.names_any(query):  # such as ?__theme=dark
             return [gr.skip()] * (len(self._controls.all) + 3)
         settings, notes = MelodySettings.lenient(query)
         view = settings.view.value
