@@ -15,6 +15,10 @@ class Tab:
 
 
 TABS = (
+    Tab("embeddings", "Embeddings", "tabs.embeddings"),
     Tab("decoding", "Decoding", "tabs.decoding"),
     Tab("melodies", "Folk → Bach", "tabs.melodies"),
+    Tab("lora", "LoRA", "tabs.lora"),
+    Tab("reward", "Reward model", "tabs.reward"),
+    Tab("reflection", "Reflection", "tabs.reflection"),
 )

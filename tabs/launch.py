@@ -15,12 +15,15 @@ import importlib
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from lab.embeddings import Embedder
 from lab.errors import ModelUnavailable, VisitorError
 from lab.music.voices import Voices
+from lab.preferences import PreferenceError, checked_class_code
 from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
@@ -42,6 +45,8 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
             "slightly different? What is frozen, what is changed, and why?</p></header>",
             elem_id="sd-top",
         )
+        class_code = gr.Textbox("", label="Class code", visible=False, elem_id="sd-class")
+        services = replace(services, class_code=class_code, made=gr.State(()))
         pages: dict[str, Page] = {}
         with gr.Tabs(elem_id="sd-tabs", overflow_behavior="wrap") as bar:
             for tab in tabs:
@@ -63,8 +68,17 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
                 show_progress="hidden",
             )
             page.after_restore(restored)
+        app.load(_class_code, None, class_code, api_visibility="private", show_progress="hidden")
     app.queue(default_concurrency_limit=None, max_size=None)
     return app
+
+
+def _class_code(request: gr.Request) -> Any:
+    code = request.query_params.get("class", "")
+    try:
+        return checked_class_code(code)
+    except PreferenceError:
+        return gr.skip()
 
 
 def _restorer(slug: str, page: Page, only: bool) -> Any:
@@ -117,7 +131,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
         models = Models(options.model, options.threads)
     except ValueError as error:
         raise SystemExit(f"app.py: {error}") from None
-    services = Services(models, Voices(options.threads), open_store(options.store))
+    services = Services(models, Voices(options.threads), open_store(options.store), Embedder(options.threads))
     app = build(services, [tab for tab in TABS if slugs is None or tab.slug in slugs])
     try:
         app.launch(

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab.embeddings import Embedder
 from lab.music.voices import Voices
 from lab.preferences.store import Store
 from lab.text.models import Models
@@ -25,13 +26,19 @@ class Services:
         models: language models, each with its one owner.
         voices: melody models, likewise.
         store: of what visitors prefer and guess.
+        embedder: of sentences.
         warm_ups: what tabs want done behind the page once it is up, in order; a tab adds its own while it is built.
+        class_code: holds the code of the visitor's class, empty for none. Only while an app is built.
+        made: a ``gr.State`` with the texts that the visitor has sent from other tabs to the map. Likewise.
     """
 
     models: Models
     voices: Voices = field(default_factory=Voices)
     store: Store = field(default_factory=lambda: Store(None))
+    embedder: Embedder = field(default_factory=Embedder)
     warm_ups: list[Callable[[], None]] = field(default_factory=list)
+    class_code: gr.Textbox | None = None
+    made: gr.State | None = None
 
 
 @dataclass(frozen=True)
