@@ -1,0 +1,62 @@
+"""The settings of the Reward model tab: all that a visitor can set, whichever tool uses it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from lab.preferences import MAX_COMPLETION, MAX_PROMPT
+from lab.settings import Settings
+
+DEFAULT_PROMPT = "The old house had been empty for years, but that night"
+
+
+class View(StrEnum):
+    """The tools of the tab."""
+
+    RANK = "rank"
+    TRAIN = "train"
+    SCORE = "score"
+    BEST_OF_N = "best-of-n"
+    LEASH = "leash"
+    BREAK = "break"
+
+
+class Source(StrEnum):
+    """Whose rankings a reward model learns from."""
+
+    OWN = "own"
+    CLASS = "class"
+    ANNOTATOR = "annotator"
+    MIX = "mix"  # the visitor's own, the class's if there is one, and the annotator's
+
+
+class Head(StrEnum):
+    """What is trained on the frozen embeddings."""
+
+    LINEAR = "linear"
+    MLP = "mlp"
+
+
+class RewardSettings(Settings):
+    """All that a visitor of the Reward model tab can set."""
+
+    view: View = View.RANK
+    # Rank: how completions are written.
+    prompt: str = Field(DEFAULT_PROMPT, max_length=MAX_PROMPT)
+    completions: int = Field(4, ge=4, le=6)
+    max_new_tokens: int = Field(40, ge=10, le=80)
+    temperature: float = Field(0.9, ge=0.1, le=2.0)
+    top_p: float = Field(0.95, ge=0.05, le=1.0)
+    seed: int = Field(7, ge=0, le=2**31 - 1)
+    mixed: int = Field(1, ge=0, le=1)  # adapters, where some are there, beside the model itself
+    # What the reward model learns from.
+    source: Source = Source.ANNOTATOR
+    annotator: str = Field("cheerful", max_length=40)
+    rankings: int = Field(300, ge=10, le=1000)  # of the simulated annotator
+    head: Head = Head.LINEAR
+    # Score: a text of the visitor's own, or an attempt to fool the model.
+    text: str = Field("", max_length=MAX_COMPLETION)
+    # Break it: words that the attack may insert.
+    budget: int = Field(8, ge=1, le=20)
