@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from lab.lora import Adapter, Mix
+from lab.lora import Adapter, Mix, sizes
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -122,8 +122,12 @@ class CachedGPT2:
 
     def can_wear(self, adapter: Adapter) -> bool:
         """Tell whether an adapter changes nothing but what this forward pass lets it change."""
-        names = {f"transformer.h.{layer}.{part}" for layer in range(len(self.transformer.h)) for part in ADAPTABLE}
-        return names.issuperset(adapter.matrices) and adapter.fits(self.model)
+        return self.adaptable().keys() >= adapter.matrices.keys() and adapter.fits(self.model)
+
+    def adaptable(self) -> dict[str, tuple[int, int]]:
+        """Return the modules that an adapter may change, each with its inputs and outputs."""
+        names = (f"transformer.h.{layer}.{part}" for layer in range(len(self.transformer.h)) for part in ADAPTABLE)
+        return {name: sizes(self.model.get_submodule(name)) for name in names}
 
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int]], copies: Sequence[int], mix: Mix = NO_MIX) -> torch.Tensor:

@@ -35,6 +35,7 @@ class LanguageModel:
         name: by which it was asked for.
         parameters: their number, a tied one counted once.
         context: most tokens that prompt and continuation have together.
+        folder: with its files, for those who want the weights in a process of their own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LanguageModel:
     context: int
     layers: int
     width: int
+    folder: Path | None = None
 
 
 class Models:
@@ -169,6 +171,7 @@ def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> Langua
         context=config.n_positions,
         layers=config.n_layer,
         width=config.n_embd,
+        folder=folder,
     )
 
 
