@@ -232,16 +232,18 @@ class Mix:
     only added beside it.
 
     Args:
-        wishes: for each row an adapter, or None for the base, and its strength.
+        wishes: for each row the adapters that it wears, each with its strength; none for the base. The changes of
+            several are added up, which is what PEFT's ``add_weighted_adapter(combination_type="cat")`` makes of them.
     """
 
-    def __init__(self, wishes: Sequence[tuple[Adapter | None, float]]) -> None:
+    def __init__(self, wishes: Sequence[Sequence[tuple[Adapter, float]]]) -> None:
         by_adapter: dict[int, tuple[Adapter, list[int], list[float]]] = {}
-        for row, (adapter, strength) in enumerate(wishes):
-            if adapter is not None and strength != 0:
-                entry = by_adapter.setdefault(id(adapter), (adapter, [], []))
-                entry[1].append(row)
-                entry[2].append(strength * adapter.scale)
+        for row, worn in enumerate(wishes):
+            for adapter, strength in worn:
+                if strength != 0:
+                    entry = by_adapter.setdefault(id(adapter), (adapter, [], []))
+                    entry[1].append(row)
+                    entry[2].append(strength * adapter.scale)
         self.parts = [
             Part(adapter, torch.tensor(rows), torch.tensor(factors)[:, None, None])
             for adapter, rows, factors in by_adapter.values()

@@ -51,7 +51,7 @@ class _Running:
     choice: Choice
     beam: BeamSearch | None
     progress: Progress | None
-    adapter: Adapter | None
+    worn: tuple[tuple[Adapter, float], ...]  # adapters with their strengths
     tokens: list[Token] = field(default_factory=list)
     started: float = 0.0
 
@@ -105,6 +105,23 @@ class Engine:
             raise ValueError(f"the adapter {name!r} does not fit this model")
         self._adapters[name] = adapter
 
+    def remove_adapter(self, name: str) -> None:
+        """Forget an adapter, if it is there; rows under way that wear it go on to their end."""
+        self._adapters.pop(name, None)
+
+    def adaptable(self) -> dict[str, tuple[int, int]]:
+        """Return the modules that an adapter may change, in the model's order, each with its inputs and outputs."""
+        return self._forward.adaptable()
+
+    def adapter(self, name: str) -> Adapter:
+        """Return an adapter that rows can name. Raises KeyError if there is none of that name."""
+        return self._adapters[name]
+
+    @property
+    def network(self) -> GPT2LMHeadModel:
+        """The model, to be read and copied; only the owner thread may run it, and nobody may change it."""
+        return self._forward.model
+
     def submit(self, rows: Sequence[Row]) -> Stream:
         """Put rows in line and return the stream of their events.
 
@@ -154,10 +171,11 @@ class Engine:
             raise ValueError(f"the seed {row.seed} does not fit into 64 bits")
         if row.rules is not None and row.strategy.kind is Kind.BEAM:
             raise ValueError("beam search takes no rules")
-        if not math.isfinite(row.strength):
-            raise ValueError(f"a strength of {row.strength} is not finite")
-        if row.adapter is not None and row.adapter not in self._adapters:
-            raise ValueError(f"no adapter {row.adapter!r} is loaded")
+        for name, strength in ((row.adapter, row.strength), *row.blended):
+            if not math.isfinite(strength):
+                raise ValueError(f"a strength of {strength} is not finite")
+            if name is not None and name not in self._adapters:
+                raise ValueError(f"no adapter {name!r} is loaded")
         if self._forward.cache.bytes_for(row.width, len(row.prompt) + row.max_new_tokens) > self._cache_bytes:
             raise ValueError("the row alone needs more memory than the engine has")
 
@@ -166,7 +184,8 @@ class Engine:
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
         progress = row.rules.start(row.prompt) if row.rules is not None else None
-        return _Running(row, index, stream, choice, beam, progress, self._adapters.get(row.adapter))
+        worn = tuple((self._adapters[name], strength) for name, strength in row.wishes)
+        return _Running(row, index, stream, choice, beam, progress, worn)
 
     # From here on everything runs in the owner thread.
 
@@ -273,14 +292,15 @@ class Engine:
         return kept_tokens
 
     def _read_prompts(self, admitted: list[_Running]) -> torch.Tensor:
-        """Prefill the admitted rows, rows of one prompt and adapter together, and append them to those under way.
+        """Prefill the admitted rows, rows of one prompt and outfit together, and append them to those under way.
 
         Prompts of similar length go together: padding costs as much as text, and neighbours in the cache attend
         together.
         """
         alike: dict[tuple[object, ...], list[_Running]] = {}
         for entry in admitted:
-            alike.setdefault((entry.row.prompt, id(entry.adapter), entry.row.strength), []).append(entry)
+            worn = tuple((id(adapter), strength) for adapter, strength in entry.worn)
+            alike.setdefault((entry.row.prompt, worn), []).append(entry)
         now = time.perf_counter()
         groups = sorted(alike.values(), key=lambda group: len(group[0].row.prompt))
         for group in groups:
@@ -297,12 +317,11 @@ class Engine:
         """Read the prompt of each group of rows once."""
         prompts = [group[0].row.prompt for group in groups]
         copies = [sum(entry.row.width for entry in group) for group in groups]
-        wishes = [(group[0].adapter, group[0].row.strength) for group in groups]
-        return self._forward.prefill(prompts, copies, Mix(wishes))
+        return self._forward.prefill(prompts, copies, Mix([group[0].worn for group in groups]))
 
     def _mix(self, entries: Sequence[_Running]) -> Mix:
         """Return what the slots of these rows wear."""
-        return Mix([(entry.adapter, entry.row.strength) for entry in entries for _ in range(entry.row.width)])
+        return Mix([entry.worn for entry in entries for _ in range(entry.row.width)])
 
     def _advance_sample(self, entry: _Running, token: Token) -> tuple[list[int], list[int]]:
         entry.tokens.append(token)

@@ -45,6 +45,7 @@ class Row:
             them. Beam search takes none.
         adapter: name of the adapter to apply, None for the base model.
         strength: factor on the adapter's change, 1 for the change as it was trained.
+        blended: names of further adapters with their strengths, whose changes are added.
         rules: what the text must keep to, None for nothing. Beam search takes none.
     """
 
@@ -57,7 +58,14 @@ class Row:
     forced: tuple[int, ...] = ()
     adapter: str | None = None
     strength: float = 1.0
+    blended: tuple[tuple[str, float], ...] = ()
     rules: Rules | None = None
+
+    @property
+    def wishes(self) -> tuple[tuple[str, float], ...]:
+        """All adapters that the row wears, each with its strength; none for the base model."""
+        first = () if self.adapter is None else ((self.adapter, self.strength),)
+        return first + self.blended
 
     @property
     def width(self) -> int:

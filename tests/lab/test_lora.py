@@ -306,7 +306,7 @@ def test_what_peft_wrote_gives_what_peft_gives(peft_folder: tuple[Path, torch.Te
 
     forward = CachedGPT2(model)
     assert forward.can_wear(adapter)
-    last = forward.prefill(TEXTS, [1, 1], Mix([(adapter, 1.0)] * 2))
+    last = forward.prefill(TEXTS, [1, 1], Mix([[(adapter, 1.0)]] * 2))
     close(last, expected[:, -1], 1e-4)
     wear(model, adapter)
     close(logits_of(model), expected, 1e-4)
@@ -397,7 +397,7 @@ def test_rows_that_wear_different_adapters_are_as_alone() -> None:
     ]  # fmt: skip
     texts = [[row + 1, 5, 6, *range(row)] for row in range(len(wishes))]
     forward = CachedGPT2(model)
-    mix = Mix(wishes)
+    mix = Mix([[(adapter, strength)] if adapter else [] for adapter, strength in wishes])
     read = forward.prefill(texts, [1] * len(texts), mix)
     steps = [forward.step(torch.full((len(texts),), token), mix) for token in (40, 41)]
     for row, (adapter, strength) in enumerate(wishes):
@@ -407,13 +407,44 @@ def test_rows_that_wear_different_adapters_are_as_alone() -> None:
             close(logits[row], expected, 1e-5)
 
 
+def test_a_row_that_wears_several_has_the_sum_of_their_changes() -> None:
+    """As a model has into which both were merged, whatever their ranks and modules."""
+    model = tiny_gpt2()
+    first, second = random_adapter(model, 1), random_adapter(model, 2, ["mlp.c_fc", "attn.c_attn"], rank=5)
+    wishes = [[(first, 0.75), (second, 0.5)], [(first, 1.0)], [], [(second, -1.0), (first, 2.0), (second, 0.0)]]
+    texts = [[row + 1, 5, 6, *range(row)] for row in range(len(wishes))]
+    forward, mix = CachedGPT2(model), Mix(wishes)
+    read = forward.prefill(texts, [1] * len(texts), mix)
+    step = forward.step(torch.full((len(texts),), 40), mix)
+    for row, worn in enumerate(wishes):
+        both = model
+        for adapter, strength in worn:
+            both = merged(both, adapter, strength)
+        close(read[row], logits_of(both, [texts[row]])[0, -1].float(), 1e-5)
+        close(step[row], logits_of(both, [[*texts[row], 40]])[0, -1].float(), 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
+def test_a_blend_is_what_peft_concatenates(tmp_path: Path) -> None:
+    model = tiny_gpt2(dtype=torch.float32)
+    adapters = {"one": random_adapter(model, 1), "two": random_adapter(model, 2, rank=5)}
+    for name, adapter in adapters.items():
+        save_peft(adapter, tmp_path / name, "tiny", half=False)
+    theirs = PeftModel.from_pretrained(tiny_gpt2(dtype=torch.float32), tmp_path / "one", adapter_name="one").eval()
+    theirs.load_adapter(tmp_path / "two", "two")
+    theirs.add_weighted_adapter(["one", "two"], [0.75, 0.5], "both", combination_type="cat")
+    theirs.set_adapter("both")
+    mix = Mix([[(adapters["one"], 0.75), (adapters["two"], 0.5)]] * 2)
+    close(CachedGPT2(model).prefill(TEXTS, [1, 1], mix), logits_of(theirs)[:, -1], 1e-4)
+
+
 def test_strength_zero_is_the_base_exactly() -> None:
     model = tiny_gpt2(dtype=torch.float32)
     adapter = random_adapter(model, 1)
     plain = CachedGPT2(model).prefill(TEXTS, [1, 1])
-    assert Mix([(adapter, 0.0), (None, 1.0), (adapter, -0.0)]).parts == []
-    assert torch.equal(CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([(adapter, 0.0), (None, 2.0)])), plain)
-    beside = CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([(adapter, 0.0), (adapter, 1.0)]))
+    assert Mix([[(adapter, 0.0)], [], [(adapter, -0.0)]]).parts == []
+    assert torch.equal(CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([[(adapter, 0.0)], []])), plain)
+    beside = CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([[(adapter, 0.0)], [(adapter, 1.0)]]))
     assert torch.equal(beside[0], plain[0])  # whatever the others wear
     assert not torch.allclose(beside[1], plain[1])
 
@@ -421,7 +452,7 @@ def test_strength_zero_is_the_base_exactly() -> None:
 def test_add_changes_only_the_rows_and_modules_of_an_adapter() -> None:
     a, b = torch.randn(INPUTS, RANK), torch.randn(RANK, OUTPUTS)
     adapter = Adapter({"here": (a, b)}, 0.5, RANK, 1.5)
-    mix = Mix([(None, 1.0), (adapter, 2.0), (adapter, -1.0)])
+    mix = Mix([[], [(adapter, 2.0)], [(adapter, -1.0)]])
     x, y = some_input(3, 4), torch.randn(3, 4, OUTPUTS)
     kept = y.clone()
     assert torch.equal(mix.add("there", x, y), y)
@@ -439,5 +470,5 @@ def test_an_adapter_of_another_precision_is_worn_in_the_models() -> None:
         adapter = random_adapter(tiny_gpt2(dtype=torch.float32), 1)
         matrices = {name: (a.to(dtype), b.to(dtype)) for name, (a, b) in adapter.matrices.items()}
         same = Adapter(matrices, adapter.scale, adapter.rank, adapter.alpha)
-        ours, expected = (CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([(one, 1.0)] * 2)) for one in (adapter, same))
+        ours, expected = (CachedGPT2(model).prefill(TEXTS, [1, 1], Mix([[(one, 1.0)]] * 2)) for one in (adapter, same))
         assert torch.equal(ours, expected)

@@ -65,13 +65,15 @@ class Wardrobe:
         }
         for name, adapter in self.adapters.items():
             engine.add_adapter(name, adapter)
-        self._merged: dict[tuple[str, float], GPT2LMHeadModel] = {}
+        self._merged: dict[tuple[tuple[str, float], ...], GPT2LMHeadModel] = {}
 
     def expected(self, row: Row) -> list[int]:
-        key = row.adapter or "", row.strength if row.adapter else 0.0
-        if key not in self._merged:
-            self._merged[key] = merged(self.model, self.adapters.get(row.adapter), row.strength)
-        return reference(self._merged[key], row)
+        if row.wishes not in self._merged:
+            model = self.model
+            for name, strength in row.wishes:
+                model = merged(model, self.adapters[name], strength)
+            self._merged[row.wishes] = model
+        return reference(self._merged[row.wishes], row)
 
     def random_row(self, rng: random.Random) -> Row:
         return Row(
@@ -81,6 +83,7 @@ class Wardrobe:
             max_new_tokens=rng.randint(1, 9),
             adapter=rng.choice([None, "one", "two", "three"]),
             strength=rng.choice(STRENGTHS),
+            blended=rng.choice([(), (), (("two", 0.5),), (("three", 1.0), ("two", -0.5))]),
         )
 
 
@@ -106,10 +109,18 @@ def test_a_row_writes_what_merged_weights_write(wardrobe: Wardrobe, strategy: St
 def test_many_adapters_and_strengths_in_one_batch(wardrobe: Wardrobe) -> None:
     rng = random.Random(1)
     rows = [wardrobe.random_row(rng) for _ in range(24)]
-    assert len({(row.adapter, row.strength) for row in rows}) > 10
+    assert len({row.wishes for row in rows}) > 10
     texts = written(read(wardrobe.engine.submit(rows)))
     for index, row in enumerate(rows):
         assert texts[index] == wardrobe.expected(row), row
+
+
+def test_a_blend_writes_what_a_model_with_both_merged_writes(wardrobe: Wardrobe) -> None:
+    row = Row(PROMPTS[1], DICE, seed=7, max_new_tokens=12, adapter="one", strength=0.75, blended=(("two", 1.5),))
+    rows = [row, replace(row, blended=()), replace(row, adapter=None), replace(row, adapter=None, blended=())]
+    texts = written(read(wardrobe.engine.submit(rows)))
+    assert [texts[index] for index in range(len(rows))] == [wardrobe.expected(row) for row in rows]
+    assert len({tuple(text) for text in texts.values()}) == 4
 
 
 def test_rows_of_one_prompt_wear_each_its_own(wardrobe: Wardrobe) -> None:
@@ -197,6 +208,8 @@ def test_an_unknown_adapter_is_refused(wardrobe: Wardrobe) -> None:
     for name in ("four", "", "ONE"):
         with pytest.raises(ValueError, match="no adapter"):
             wardrobe.engine.submit([row, replace(row, adapter=name)])
+        with pytest.raises(ValueError, match="no adapter"):
+            wardrobe.engine.submit([row, replace(row, adapter="one", blended=((name, 1.0),))])
     assert run_alone(wardrobe.engine, row) == wardrobe.expected(row)
     assert wardrobe.engine.load == (0, 0)
 
@@ -205,6 +218,8 @@ def test_an_unknown_adapter_is_refused(wardrobe: Wardrobe) -> None:
 def test_a_strength_that_is_no_number_is_refused(wardrobe: Wardrobe, strength: float) -> None:
     with pytest.raises(ValueError, match="strength"):
         wardrobe.engine.submit([Row(PROMPTS[0], GREEDY, adapter="one", strength=strength)])
+    with pytest.raises(ValueError, match="strength"):
+        wardrobe.engine.submit([Row(PROMPTS[0], GREEDY, adapter="one", blended=(("two", strength),))])
 
 
 def misfits(model: GPT2LMHeadModel) -> Iterator[tuple[str, Adapter]]:
