@@ -15,11 +15,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 PEFT_PREFIX = "base_model.model."
+CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 NOT_PLAIN = ("use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "use_rslora", "modules_to_save")
 
 
@@ -167,15 +169,19 @@ def load_peft(folder: Path) -> Adapter:
     """
     from safetensors.torch import load_file
 
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    return from_peft(config, load_file(folder / WEIGHTS_FILE), folder.name)
+
+
+def from_peft(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], name: str) -> Adapter:
+    """Return the adapter that PEFT's configuration and tensors describe. Raises ValueError as ``load_peft`` does."""
     unknown = [key for key in NOT_PLAIN if config.get(key)]
     if config.get("peft_type") != "LORA" or unknown or config.get("bias", "none") != "none":
-        raise ValueError(f"{folder.name} is no plain LoRA adapter {unknown}")
+        raise ValueError(f"{name} is no plain LoRA adapter {unknown}")
     rank, alpha = config["r"], config["lora_alpha"]
-    tensors = load_file(folder / "adapter_model.safetensors")
     strange = [key for key in tensors if not key.endswith((".lora_A.weight", ".lora_B.weight"))]
     if strange:
-        raise ValueError(f"{folder.name} is no plain LoRA adapter: it has {', '.join(sorted(strange)[:3])}")
+        raise ValueError(f"{name} is no plain LoRA adapter: it has {', '.join(sorted(strange)[:3])}")
     names = {key.removeprefix(PEFT_PREFIX).rpartition(".lora_")[0] for key in tensors}
     matrices = {}
     for name in sorted(names):
@@ -185,21 +191,29 @@ def load_peft(folder: Path) -> Adapter:
 
 
 def save_peft(adapter: Adapter, folder: Path, base: str, *, half: bool = True) -> None:
-    """Write an adapter so that PEFT's ``from_pretrained`` reads it.
+    """Write an adapter so that PEFT's ``from_pretrained`` reads it. The arguments are those of :func:`peft_files`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in peft_files(adapter, base, half=half).items():
+        (folder / name).write_bytes(content)
+
+
+def peft_files(
+    adapter: Adapter, base: str, *, half: bool = True, metadata: Mapping[str, str] | None = None
+) -> dict[str, bytes]:
+    """Return PEFT's two files of an adapter, by name.
 
     Args:
         base: name of the base model.
-        half: write half precision, as it ships.
+        half: half precision, as it ships.
+        metadata: to stand in the header of the weights, where PEFT does not look.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, matrices in adapter.matrices.items():
         for side, matrix in zip("AB", matrices, strict=True):
             tensor = matrix.detach().T.contiguous()
             tensors[f"{PEFT_PREFIX}{name}.lora_{side}.weight"] = tensor.half() if half else tensor
-    save_file(tensors, folder / "adapter_model.safetensors")
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -213,7 +227,7 @@ def save_peft(adapter: Adapter, folder: Path, base: str, *, half: bool = True) -
         "target_modules": sorted({".".join(name.split(".")[-2:]) for name in adapter.matrices}),
     }
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    (folder / "adapter_config.json").write_text(text, encoding="utf-8")
+    return {CONFIG_FILE: text.encode(), WEIGHTS_FILE: save(tensors, dict(metadata) if metadata else None)}
 
 
 @dataclass(frozen=True)
