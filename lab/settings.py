@@ -12,10 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
-from urllib.parse import urlencode
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lab.links import PACKED, read_query, write_query
+
+VERSION_NAME = "v"  # of the version in a link
 
 
 class Bounds(NamedTuple):
@@ -30,6 +33,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Of the links. When a field is renamed or its values get another meaning, count on, and let migrate read old ones.
     VERSION: ClassVar[int] = 1
 
     @classmethod
@@ -46,13 +50,32 @@ class Settings(BaseModel):
     @classmethod
     def names_any(cls, query: Mapping[str, str]) -> bool:
         """Return whether a query string has anything that is meant for these settings."""
-        return not query.keys().isdisjoint(cls.model_fields)
+        return not query.keys().isdisjoint({*cls.model_fields, PACKED})
+
+    @classmethod
+    def migrate(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return values of a link of an older version as those of the next one; called until they are of this one."""
+        return values
+
+    @classmethod
+    def current(cls, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of a link of any version, packed or plain, as this version writes them, and notes.
+
+        What has no version is of this one. Never raises for what a visitor can send.
+        """
+        found, notes = read_query(values)
+        version = _version(found.pop(VERSION_NAME, None), cls.VERSION)
+        if version > cls.VERSION:
+            notes.append("v: this link was made by a newer release; what is not known here is left out.")
+        for number in range(version, cls.VERSION):
+            found = cls.migrate(found, number)
+        return found, notes
 
     @classmethod
     def lenient(cls, values: Mapping[str, Any]) -> tuple[Self, list[str]]:
         """Return settings made from anything, and a note in plain words for each value that was changed or refused."""
         accepted: dict[str, Any] = {}
-        notes: list[str] = []
+        values, notes = cls.current(values)
         for name, raw in values.items():
             if name not in cls.model_fields or raw is None:
                 continue
@@ -91,7 +114,8 @@ class Settings(BaseModel):
     def to_query(self) -> str:
         """Return the query string that :meth:`lenient` reads back into equal settings; defaults are left out."""
         dumped = self.model_dump(mode="json", exclude_defaults=True)
-        return urlencode({"v": self.VERSION} | {name: self.query_value(name, value) for name, value in dumped.items()})
+        values = {name: self.query_value(name, value) for name, value in dumped.items()}
+        return write_query({VERSION_NAME: str(self.VERSION)} | values)
 
     def query_value(self, name: str, value: Any) -> str:
         """Return one value as it stands in a link."""
@@ -101,6 +125,13 @@ class Settings(BaseModel):
 def number_text(value: float) -> str:
     """Return the shortest text that reads back as the same number, ``1`` rather than ``1.0``."""
     return repr(value).removesuffix(".0")
+
+
+def _version(text: Any, current: int) -> int:
+    try:
+        return max(1, int(text))
+    except (TypeError, ValueError, OverflowError):  # none, or no number
+        return current
 
 
 def _shortened(value: Any, length: int = 40) -> str:

@@ -93,6 +93,7 @@ class DecodingSettings(Settings):
     @classmethod
     def lenient(cls, values: Any) -> tuple[Self, list[str]]:
         """As :meth:`Settings.lenient`; also accepts a strategy's number by itself (``top_p=0.9``) for its columns."""
+        values, about_link = cls.current(values)
         settings, notes = super().lenient(values)
         strategies, more = strategies_from_text(settings.columns)
         if len(strategies) > MAX_COLUMNS:
@@ -107,13 +108,14 @@ class DecodingSettings(Settings):
                 more += even_more
             strategies = tuple(changed)
         columns = ";".join(strategy.to_text() for strategy in strategies[:MAX_COLUMNS]) or cls.default("columns")
-        return settings.model_copy(update={"columns": columns}), notes + more
+        return settings.model_copy(update={"columns": columns}), about_link + notes + more
 
     @classmethod
     def notes_for(cls, view: View, values: Mapping[str, Any]) -> list[str]:
         """Return those of :meth:`lenient`'s notes that concern what a tool uses."""
         used = {"view", "prompt", "model", *USED[view]}
-        return cls.lenient({name: value for name, value in values.items() if name in used})[1]
+        values, notes = cls.current(values)
+        return notes + cls.lenient({name: value for name, value in values.items() if name in used})[1]
 
     @classmethod
     def names_any(cls, query: Mapping[str, str]) -> bool:
