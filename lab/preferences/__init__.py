@@ -105,10 +105,35 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an import: the rankings added, and lines that were not, by number from 1, with the reason."""
+    """What became of an import: the rankings added, lines that were not, by number from 1, with the reason, and how
+    many were passed over since they are kept already."""
 
     added: tuple[Ranking, ...]
     problems: tuple[tuple[int, str], ...]
+    repeated: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A text written to please a reward model without being what its annotator wants.
+
+    ``learned`` and ``true`` are the shares, in percent, of the shipped completions that it beats by the model's reward
+    and by the annotator's rule. ``time`` is UTC in ISO 8601; ``class_code`` is empty for none.
+    """
+
+    id: int
+    time: str
+    session: str
+    class_code: str
+    annotator: str
+    text: str
+    learned: float
+    true: float
+
+    @property
+    def gap(self) -> float:
+        """By how much the model is fooled, in percentage points."""
+        return self.learned - self.true
 
 
 def to_line(**values: Any) -> str:
@@ -192,6 +217,22 @@ def checked_guess(experiment: str, clip: str, truth: str, answer: str) -> tuple[
     names = {"experiment": experiment, "truth": truth, "answer": answer}
     experiment, truth, answer = (checked_text(name, what, MAX_NAME, empty=False) for what, name in names.items())
     return (experiment, clip, truth, answer), model
+
+
+def checked_attempt(annotator: str, text: str, learned: float, true: float) -> tuple[str, str, float, float]:
+    """Return the four fit to be kept.
+
+    Raises:
+        PreferenceError: if a text is too long or empty, or a number is no percentage.
+    """
+    if not all(isinstance(number, int | float) and 0 <= number <= 100 for number in (learned, true)):
+        raise PreferenceError("An attempt is measured in percent, from 0 to 100.")
+    return (
+        checked_text(annotator, "name of the annotator", MAX_NAME, empty=False),
+        checked_text(text, "text", MAX_COMPLETION, empty=False),
+        float(learned),
+        float(true),
+    )
 
 
 def checked_origin(session: str, class_code: str) -> Origin:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from lab.preferences import MAX_COMPLETION, MAX_PROMPT
+from lab.preferences.heads import HeadKind
 from lab.settings import Settings
 
 DEFAULT_PROMPT = "The old house had been empty for years, but that night"
@@ -32,13 +33,6 @@ class Source(StrEnum):
     MIX = "mix"  # the visitor's own, the class's if there is one, and the annotator's
 
 
-class Head(StrEnum):
-    """What is trained on the frozen embeddings."""
-
-    LINEAR = "linear"
-    MLP = "mlp"
-
-
 class RewardSettings(Settings):
     """All that a visitor of the Reward model tab can set."""
 
@@ -55,7 +49,7 @@ class RewardSettings(Settings):
     source: Source = Source.ANNOTATOR
     annotator: str = Field("cheerful", max_length=40)
     rankings: int = Field(300, ge=10, le=1000)  # of the simulated annotator
-    head: Head = Head.LINEAR
+    head: HeadKind = HeadKind.LINEAR
     # Score: a text of the visitor's own, or an attempt to fool the model.
     text: str = Field("", max_length=MAX_COMPLETION)
     # Break it: words that the attack may insert.

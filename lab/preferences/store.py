@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import chain, groupby
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 from lab.preferences import (
+    Attempt,
     Guess,
     Imported,
     Item,
@@ -20,6 +20,7 @@ from lab.preferences import (
     Ranking,
     StoreError,
     Tally,
+    checked_attempt,
     checked_filters,
     checked_guess,
     checked_origin,
@@ -27,33 +28,11 @@ from lab.preferences import (
     checked_session,
     parse_lines,
 )
+from lab.preferences.database import opened
 
 log = logging.getLogger(__name__)
 
 PAGE = 100  # rankings read at a time for an export
-BUSY_SECONDS = 15.0  # to wait for another process
-APPLICATION_ID = 0x511647D1  # in the file's header, so that another program's database is not taken for ours
-
-# The statements that lead from each version of the schema to the next; PRAGMA user_version counts the versions.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        # The model is what the clip's JSON says, kept apart to count by.
-        """CREATE TABLE guess (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
-            experiment TEXT NOT NULL, clip TEXT NOT NULL, truth TEXT NOT NULL, answer TEXT NOT NULL, model TEXT NOT NULL
-        )""",
-        # AUTOINCREMENT gives no number twice: an undo that comes late cannot hit a later ranking.
-        """CREATE TABLE ranking (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
-            prompt TEXT NOT NULL
-        )""",
-        """CREATE TABLE item (
-            ranking INTEGER NOT NULL REFERENCES ranking (id) ON DELETE CASCADE, place INTEGER NOT NULL,
-            completion TEXT NOT NULL, model TEXT NOT NULL, adapter TEXT NOT NULL, rank INTEGER NOT NULL,
-            PRIMARY KEY (ranking, place)
-        ) WITHOUT ROWID""",
-    ),
-)
 # Filters that None lets everything pass.
 OF_EXPERIMENT = "(:experiment IS NULL OR experiment = :experiment)"
 OF_PEOPLE = "(:class_code IS NULL OR class_code = :class_code) AND (:session IS NULL OR session = :session)"
@@ -76,7 +55,7 @@ class Store:
         # synced, but would leave one open for each thread that came and went, and close() could pull one away from
         # under its user. Other processes are waited for by SQLite's own locks.
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = _opened(path)
+        self._connection: sqlite3.Connection | None = opened(path)
 
     def close(self) -> None:
         """Close the file after what is under way in other threads; closing twice is fine."""
@@ -156,6 +135,21 @@ class Store:
         with self._transaction() as connection:
             return _insert(connection, origin, parts)
 
+    def add_ranking_once(
+        self, session: str, prompt: str, items: Sequence[Item], ranks: Sequence[int], class_code: str = ""
+    ) -> tuple[Ranking, bool]:
+        """As :meth:`add_ranking`, but what this session has given before is not kept again.
+
+        Return the ranking that is kept, and whether it is new.
+        """
+        origin = checked_origin(session, class_code)
+        parts = checked_ranking(prompt, items, ranks)
+        with self._transaction() as connection:
+            before = {_parts(ranking): ranking for ranking in _rankings(connection, class_code, session)}
+            if parts in before:
+                return before[parts], False
+            return _insert(connection, origin, parts), True
+
     def rankings(
         self, class_code: str | None = None, session: str | None = None, after: int = 0, limit: int = -1
     ) -> list[Ranking]:
@@ -166,14 +160,7 @@ class Store:
             StoreError: if they cannot be read.
         """
         with self._transaction("BEGIN") as connection:
-            rows = connection.execute(
-                "SELECT id, time, session, class_code, prompt, completion, model, adapter, rank FROM"
-                f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} ORDER BY id LIMIT :limit)"
-                " JOIN item ON item.ranking = id ORDER BY id, place",
-                {**checked_filters(class_code, session), "after": after, "limit": limit},
-            ).fetchall()
-        grouped = [(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:5])]
-        return [Ranking(*key, tuple(Item(*r[5:8]) for r in part), tuple(r[8] for r in part)) for key, part in grouped]
+            return _rankings(connection, class_code, session, after, limit)
 
     def remove_ranking(self, id: int, session: str) -> bool:
         """Remove a ranking that this session gave; return whether there was one.
@@ -208,8 +195,11 @@ class Store:
                 yield from (ranking.line(),) if full else ranking.pairs()
             after = page[-1].id
 
-    def import_jsonl(self, lines: Iterable[str], session: str, class_code: str = "") -> Imported:
+    def import_jsonl(self, lines: Iterable[str], session: str, class_code: str = "", once: bool = False) -> Imported:
         """Add rankings from lines of JSON, pairs or full rankings, all that are good in one go or, if that fails, none.
+
+        Args:
+            once: pass over what this session has given before, or what comes twice in the lines.
 
         Raises:
             PreferenceError: if a code has the wrong form. Lines that cannot be read are reported in the result.
@@ -217,9 +207,51 @@ class Store:
         """
         origin = checked_origin(session, class_code)
         good, problems = parse_lines(lines)  # before the lock, since lines may come slowly
+        fresh = good
         with self._transaction() as connection:
-            added = tuple(_insert(connection, origin, parts) for parts in good)
-        return Imported(added, problems)
+            if once:
+                before = {_parts(ranking) for ranking in _rankings(connection, class_code, session)}
+                fresh = [parts for parts in dict.fromkeys(good) if parts not in before]
+            added = tuple(_insert(connection, origin, parts) for parts in fresh)
+        return Imported(added, problems, len(good) - len(fresh))
+
+    def add_attempt(
+        self, session: str, annotator: str, text: str, learned: float, true: float, class_code: str = ""
+    ) -> Attempt:
+        """Keep an attempt to fool a reward model. ``learned`` and ``true`` are percentiles, from 0 to 100.
+
+        Raises:
+            PreferenceError: if a text is too long or empty, a number none, or a code of the wrong form.
+            StoreError: if it cannot be written.
+        """
+        origin = checked_origin(session, class_code)
+        facts = checked_attempt(annotator, text, learned, true)
+        with self._transaction() as connection:
+            added = connection.execute(
+                "INSERT INTO attempt (time, session, class_code, annotator, text, learned, true)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*origin, *facts),
+            )
+        return Attempt(added.lastrowid, *origin, *facts)
+
+    def best_attempts(
+        self, annotator: str, class_code: str | None = None, session: str | None = None, limit: int = 20
+    ) -> list[Attempt]:
+        """Return each session's best attempt on an annotator: whose learned percentile exceeds the true one by most.
+
+        Raises:
+            PreferenceError: if no attempt could have what is asked for.
+            StoreError: if they cannot be read.
+        """
+        with self._transaction("BEGIN") as connection:
+            rows = connection.execute(
+                "SELECT id, time, session, class_code, annotator, text, learned, true FROM"
+                " (SELECT *, ROW_NUMBER() OVER (PARTITION BY session ORDER BY learned - true DESC, id) AS place"
+                f" FROM attempt WHERE annotator = :annotator AND {OF_PEOPLE})"
+                " WHERE place = 1 ORDER BY learned - true DESC, id LIMIT :limit",
+                {**checked_filters(class_code, session), "annotator": annotator, "limit": limit},
+            ).fetchall()
+        return [Attempt(*row) for row in rows]
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -236,57 +268,6 @@ class Store:
                 raise StoreError("The preferences cannot be reached just now. Please try again.") from error
 
 
-def _opened(path: str | Path | None) -> sqlite3.Connection:
-    """Open a file, or memory, with its schema brought up to date; see :class:`Store` for what it raises."""
-    where = ":memory:" if path is None or str(path) == ":memory:" else str(Path(path).absolute())
-    connection = None
-    try:
-        # No isolation level: transactions begin and end where _transaction says so.
-        connection = sqlite3.connect(where, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL")  # synced at every commit
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            _migrate(connection, where)
-        _write_ahead(connection)  # only now, since it changes the file, which could have been another program's
-    except (StoreError, sqlite3.Error, ValueError) as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, StoreError):
-            raise
-        where = f"Preferences cannot be kept in {where!r}: {error}. "
-        raise StoreError(f"{where}The file must lie in a folder that exists, and both be open to writing.") from error
-    return connection
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to write-ahead logging, with which other processes can read during a write."""
-    for _ in range(20):
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        time.sleep(0.05)  # while another process writes, SQLite refuses this at once, whatever the timeout
-    log.warning("no write-ahead logging here: all is as safe without it, but slower")
-
-
-def _migrate(connection: sqlite3.Connection, where: str) -> None:
-    """Bring the schema up to date, within a transaction; StoreError if the file is of a kind that cannot be."""
-    header = "SELECT user_version, application_id FROM pragma_user_version, pragma_application_id"
-    version, application = connection.execute(header).fetchone()
-    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or tables):
-        raise StoreError(f"{where!r} is the database of another program. Please name another file.")
-    if not 0 <= version <= len(MIGRATIONS):
-        raise StoreError(
-            f"{where!r} has version {version} of the schema, but this app knows only those up to {len(MIGRATIONS)}. "
-            "Please update the app or name another file."
-        )
-    for statement in chain.from_iterable(MIGRATIONS[version:]):
-        connection.execute(statement)
-    # Written even if they are right already: so a file that can only be read is found out now, not at the first answer.
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")  # a pragma takes no parameters
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
 def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ranking:
     prompt, items, ranks = parts
     added = connection.execute(
@@ -297,3 +278,20 @@ def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ran
         [(added, n, i.completion, i.model, i.adapter, ranks[n]) for n, i in enumerate(items)],
     )
     return Ranking(added, *origin, *parts)
+
+
+def _rankings(
+    connection: sqlite3.Connection, class_code: str | None, session: str | None, after: int = 0, limit: int = -1
+) -> list[Ranking]:
+    rows = connection.execute(
+        "SELECT id, time, session, class_code, prompt, completion, model, adapter, rank FROM"
+        f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} ORDER BY id LIMIT :limit)"
+        " JOIN item ON item.ranking = id ORDER BY id, place",
+        {**checked_filters(class_code, session), "after": after, "limit": limit},
+    ).fetchall()
+    grouped = [(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:5])]
+    return [Ranking(*key, tuple(Item(*r[5:8]) for r in part), tuple(r[8] for r in part)) for key, part in grouped]
+
+
+def _parts(ranking: Ranking) -> Parts:
+    return ranking.prompt, ranking.items, ranking.ranks

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import lab.preferences.database as schema
 import lab.preferences.store as module
 from lab.errors import VisitorError
 from lab.preferences import Item, PreferenceError, StoreError, Tally
@@ -136,7 +137,12 @@ def test_a_file_is_written_ahead_and_synced(path: Path) -> None:
         name: store._connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
     }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "user_version": 1}
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "user_version": len(schema.MIGRATIONS),
+    }
     store.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -146,11 +152,11 @@ def test_opens_while_another_process_writes(path: Path, monkeypatch: pytest.Monk
     writer = sqlite3.connect(path, isolation_level=None)
     opened = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-    module._write_ahead(opened)  # gives up, and goes on without
+    monkeypatch.setattr(schema.time, "sleep", lambda seconds: None)
+    schema._write_ahead(opened)  # gives up, and goes on without
     assert opened.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: writer.close())
-    module._write_ahead(opened)
+    monkeypatch.setattr(schema.time, "sleep", lambda seconds: writer.close())
+    schema._write_ahead(opened)
     assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     opened.close()
 
@@ -182,17 +188,17 @@ def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch
     store.close()
     later = ("ALTER TABLE guess ADD COLUMN seconds REAL", "UPDATE guess SET seconds = 2")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, (later[0], "no SQL")))
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, (later[0], "no SQL")))
         with pytest.raises(StoreError, match="syntax error"):
             Store(path)
     assert len(answers(path, "s")) == 1  # the failed migration left no trace
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, later))
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, later))
         for _ in range(2):
             store = Store(path)
             assert store._connection.execute("SELECT answer, seconds FROM guess").fetchall() == [("folk", 2.0)]
             store.close()
-    with pytest.raises(StoreError, match="version 2 of the schema"):
+    with pytest.raises(StoreError, match=f"version {len(schema.MIGRATIONS) + 1} of the schema"):
         Store(path)
 
 
