@@ -54,3 +54,8 @@ class RewardSettings(Settings):
     text: str = Field("", max_length=MAX_COMPLETION)
     # Break it: words that the attack may insert.
     budget: int = Field(8, ge=1, le=20)
+    # Best of n and the leash: which completions there are to choose from, and how hard is chosen.
+    among: int = Field(1, ge=0, le=99)  # number of the prompt in the list, 0 for all of them together
+    n: int = Field(8, ge=1, le=64)
+    draw: int = Field(1, ge=0, le=2**31 - 1)  # seed of the draw of n completions
+    log_beta: float = Field(-0.5, ge=-2.0, le=2.0)  # logarithm, base 10, of the weight of the KL divergence
