@@ -198,7 +198,7 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
         pass
     progress(f"Asking the Hub for {name} …")
     try:
-        return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=_reporting_bar(progress)))
+        return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=reporting_bar(progress)))
     except RepositoryNotFoundError as error:
         raise ModelUnavailable(f"The Hub has no model named {name}.") from error
     except Exception as error:  # the Hub's client raises errors of several libraries; here they all mean the same
@@ -209,7 +209,7 @@ def download(name: str, progress: Progress = lambda message: None) -> Path:
         ) from error
 
 
-def _reporting_bar(progress: Progress) -> type:
+def reporting_bar(progress: Progress) -> type:
     """Return a progress bar class that reports to visitors instead of the terminal."""
     from tqdm import tqdm
 
