@@ -21,3 +21,7 @@ class PromptError(VisitorError, ValueError):
 
 class UploadError(VisitorError, ValueError):
     """A file that cannot be read as what it is meant to be."""
+
+
+class TuningError(VisitorError, ValueError):
+    """A text that nothing can be learnt from, settings that do not fit a model, or a training that has gone astray."""

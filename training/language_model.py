@@ -25,9 +25,9 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lab.text.losses import language_model_loss
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.corpus import VALIDATION_BOOKS, TokenStream, encode_books, plain_books, read_books
-from training.losses import language_model_loss
 from training.muon import Muon
 from training.run_log import RunLog
 

@@ -82,7 +82,7 @@ class Engine:
         self._threads = threads
         self._crowd_threads = max(threads, min(2, os.cpu_count() or 1)) if crowd_threads is None else crowd_threads
         self._cache_bytes = cache_bytes
-        self._adapters: dict[str, Adapter] = {}  # entries are added, never changed: rows under way hold on to theirs
+        self._adapters: dict[str, Adapter] = {}  # adapters are never changed: rows under way hold on to theirs
         self._wake = threading.Condition()
         self._waiting: deque[_Running] = deque()
         self._running: list[_Running] = []
@@ -180,6 +180,9 @@ class Engine:
             raise ValueError("the row alone needs more memory than the engine has")
 
     def _entry(self, row: Row, index: int, stream: Stream) -> _Running:
+        adapter = None if row.adapter is None else self._adapters.get(row.adapter)
+        if row.adapter is not None and adapter is None:
+            raise ValueError(f"no adapter {row.adapter!r} is loaded")
         strategy = row.strategy.canonical()
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None

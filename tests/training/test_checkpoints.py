@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lab.text.losses import language_model_loss
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.language_model import PRESETS, build_model, build_optimizers
-from training.losses import language_model_loss
 
 WINDOWS = torch.arange(66).reshape(2, 33)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from lab.text.engine import Engine
 from lab.text.rows import Finished, Row
 from lab.text.strategies import Kind, Strategy
 from lab.text.stream import Stream
-from tests.lab.text.conftest import gated, read, reference, run_alone, wait_until, written
+from tests.lab.text.conftest import PATIENCE, gated, read, reference, run_alone, wait_until, written
 
 GREEDY = Strategy(kind=Kind.GREEDY)
 DICE = Strategy(kind=Kind.TEMPERATURE)
@@ -272,3 +273,52 @@ def test_replacing_an_adapter_does_not_change_rows_under_way(wardrobe: Wardrobe)
     assert texts[0] == expected_new
     assert texts[1] == reference(wardrobe.model, old)
     assert run_alone(wardrobe.engine, old) == expected_new
+
+
+def test_removing_an_adapter_does_not_change_rows_under_way(wardrobe: Wardrobe) -> None:
+    row = Row(PROMPTS[1], GREEDY, max_new_tokens=12, adapter="one")
+    with gated(wardrobe.engine) as gate:
+        running = wardrobe.engine.submit([row])
+        gate.wait_held()
+        waiting = wardrobe.engine.submit([row])
+        wardrobe.engine.remove_adapter("one")
+        wardrobe.engine.remove_adapter("one")  # gone already: nothing happens
+        with pytest.raises(ValueError, match="no adapter 'one'"):
+            wardrobe.engine.submit([row])
+        gate.open()
+        assert written(read(running))[0] == wardrobe.expected(row)
+        assert written(read(waiting))[0] == wardrobe.expected(row)
+    other = replace(row, adapter="two")
+    assert run_alone(wardrobe.engine, other) == wardrobe.expected(other)
+
+
+# --- a crowd --------------------------------------------------------------------------------------------------------
+
+
+def test_forty_threads_that_mix_adapters_and_strengths(wardrobe: Wardrobe) -> None:
+    """Each visitor's rows are what the same rows are alone, whoever else is in the batch."""
+    rng = random.Random(4)
+    groups = [[wardrobe.random_row(rng)] for _ in range(40)]
+    assert len({(row.adapter, row.strength) for group in groups for row in group}) >= 12
+    alone = {row: run_alone(wardrobe.engine, row) for group in groups for row in group}
+    sizes_seen: list[int] = []
+    texts: dict[int, dict[int, list[int]]] = {}
+    start = threading.Barrier(len(groups))
+
+    def visit(visitor: int) -> None:
+        start.wait()
+        texts[visitor] = written(read(wardrobe.engine.submit(groups[visitor])))
+
+    with gated(wardrobe.engine, before_step=lambda: sizes_seen.append(wardrobe.engine.load[0])) as gate:
+        threads = [threading.Thread(target=visit, args=(visitor,)) for visitor in range(len(groups))]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: sum(wardrobe.engine.load) >= 40)
+        gate.open()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert max(sizes_seen) > 20  # they did share a batch
+    for visitor, group in enumerate(groups):
+        assert [texts[visitor][index] for index in range(len(group))] == [alone[row] for row in group]
+    for row in rng.sample(sorted(alone, key=repr), 6):
+        assert alone[row] == wardrobe.expected(row), row

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from training import losses
+from lab.text import losses
+from lab.text.losses import ROWS_AT_ONCE, LinearCrossEntropy, language_model_loss, linear_cross_entropy
 from training.language_model import PRESETS, build_model
-from training.losses import ROWS_AT_ONCE, LinearCrossEntropy, language_model_loss, linear_cross_entropy
 
 
 def case(rows: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -27,6 +27,15 @@ def test_value_and_gradients_are_those_of_cross_entropy(rows: int):
     grads = torch.autograd.grad(3 * loss, (hidden, weight))
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(grads, expected_grads, atol=1e-6, rtol=1e-4)
+
+
+def test_a_frozen_weight_takes_no_gradient_and_leaves_the_others_as_they_were():
+    hidden, weight, targets = case(ROWS_AT_ONCE + 3)
+    (expected,) = torch.autograd.grad(linear_cross_entropy(hidden, weight, targets), hidden)
+    frozen = weight.detach()
+    linear_cross_entropy(hidden, frozen, targets).backward()
+    torch.testing.assert_close(hidden.grad, expected)
+    assert frozen.grad is None
 
 
 def test_the_weights_gradient_is_that_of_numeric_differences():
