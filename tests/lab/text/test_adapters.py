@@ -303,17 +303,19 @@ def test_forty_threads_that_mix_adapters_and_strengths(wardrobe: Wardrobe) -> No
     alone = {row: run_alone(wardrobe.engine, row) for group in groups for row in group}
     sizes_seen: list[int] = []
     texts: dict[int, dict[int, list[int]]] = {}
+    streams: dict[int, Stream] = {}
     start = threading.Barrier(len(groups))
 
     def visit(visitor: int) -> None:
         start.wait()
-        texts[visitor] = written(read(wardrobe.engine.submit(groups[visitor])))
+        streams[visitor] = wardrobe.engine.submit(groups[visitor])
+        texts[visitor] = written(read(streams[visitor]))
 
     with gated(wardrobe.engine, before_step=lambda: sizes_seen.append(wardrobe.engine.load[0])) as gate:
         threads = [threading.Thread(target=visit, args=(visitor,)) for visitor in range(len(groups))]
         for thread in threads:
             thread.start()
-        wait_until(lambda: sum(wardrobe.engine.load) >= 40)
+        wait_until(lambda: len(streams) == len(groups))
         gate.open()
         for thread in threads:
             thread.join(PATIENCE)
