@@ -113,9 +113,9 @@ class Engine:
         """Return the modules that an adapter may change, in the model's order, each with its inputs and outputs."""
         return self._forward.adaptable()
 
-    def adapter(self, name: str) -> Adapter:
-        """Return an adapter that rows can name. Raises KeyError if there is none of that name."""
-        return self._adapters[name]
+    def adapter(self, name: str) -> Adapter | None:
+        """Return the adapter that rows can name so, None if there is none."""
+        return self._adapters.get(name)
 
     @property
     def network(self) -> GPT2LMHeadModel:
@@ -180,14 +180,14 @@ class Engine:
             raise ValueError("the row alone needs more memory than the engine has")
 
     def _entry(self, row: Row, index: int, stream: Stream) -> _Running:
-        adapter = None if row.adapter is None else self._adapters.get(row.adapter)
-        if row.adapter is not None and adapter is None:
-            raise ValueError(f"no adapter {row.adapter!r} is loaded")
+        try:
+            worn = tuple((self._adapters[name], strength) for name, strength in row.wishes)
+        except KeyError as error:  # taken away since it was checked
+            raise ValueError(f"no adapter {error.args[0]!r} is loaded") from None
         strategy = row.strategy.canonical()
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
         progress = row.rules.start(row.prompt) if row.rules is not None else None
-        worn = tuple((self._adapters[name], strength) for name, strength in row.wishes)
         return _Running(row, index, stream, choice, beam, progress, worn)
 
     # From here on everything runs in the owner thread.
