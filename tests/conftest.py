@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from lab.text.vocabulary import Vocabulary
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what must stay in one process where tests run in several: all that shares an app or a browser, else a file.
+
+    The longest go first, so that no process ends long after the others.
+    """
+    order = {"browser": 0, "server": 1}
+
+    def group(item: pytest.Item) -> str:
+        if "browser" in getattr(item, "fixturenames", ()) or "chromium" in getattr(item, "fixturenames", ()):
+            return "browser"
+        return "server" if "server" in getattr(item, "fixturenames", ()) else item.path.stem
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: order.get(group(item), 2))
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     from tests.tiny import tiny_tokenizer
