@@ -108,6 +108,7 @@ def test_a_link_sounds_and_can_be_copied(visitors: Visitors) -> None:
     before = melodies(page)
     page.get_by_role("button", name="Instrument, tempo, key").click()
     tempo = page.get_by_label("range slider for Tempo (quarters per minute)")
+    expect(tempo).to_be_visible()  # before that the accordion would put the old value back
     tempo.focus()
     page.keyboard.press("ArrowRight")
     expect(status(page)).to_contain_text("The same melodies, played anew.")
