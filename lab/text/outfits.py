@@ -1,4 +1,4 @@
-"""Outfits: what a column wears, and how that stands in a link, such as ``shakespeare=1`` or ``shakespeare=0.5+other=1``."""
+"""Outfits: what a column wears, and how that stands in a link, such as ``shakespeare=1`` or ``this=0.5+that=0.5``."""
 
 from __future__ import annotations
 

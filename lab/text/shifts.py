@@ -1,4 +1,4 @@
-"""What an adapter does to one step: which tokens it raised and which it lowered, against the base in the same context."""
+"""What an adapter does to one step: which tokens it raised and which it lowered, against the base given the same."""
 
 from __future__ import annotations
 

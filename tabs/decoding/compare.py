@@ -15,49 +15,13 @@ from tabs.controls import slider
 from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls
 from tabs.loading import run_with_model
+from tabs.looking import Looking
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs
 
 CLICK_A_TOKEN = "Once a text is there, click one of its tokens, or choose one here, to see what else could have come."
 
-# The token that is looked into is kept as "column.step" in the page's body, both from 1: a click, an arrow key and the
-# two controls write it there, and the board marks it, whenever it is drawn again too.
-BOARD_JS = """
-const looked = () => (document.body.dataset.sdLooked ?? '1.0').split('.').map(Number);
-const mark = () => {
-    const [column, step] = looked();
-    const tokens = element.querySelectorAll(`[data-column='${column - 1}'] [data-n]`);
-    // Of a text that has ended the last token is looked into where one is asked for beyond it.
-    const done = element.querySelector('.sd-board')?.dataset.state === 'done';
-    const token = step ? tokens[done ? Math.min(step, tokens.length) - 1 : step - 1] : undefined;
-    element.querySelectorAll('.on').forEach(other => other !== token && other.classList.remove('on'));
-    if (token && !token.classList.contains('on')) token.classList.add('on');
-};
-// Drawing again changes old elements into new ones, and takes away what was added to them.
-new MutationObserver(mark).observe(element, {childList: true, subtree: true, attributeFilter: ['class', 'data-state']});
-new MutationObserver(mark).observe(document.body, {attributeFilter: ['data-sd-looked']});
-const choose = (text, n) => {
-    const tokens = text.querySelectorAll('[data-n]');
-    if (!tokens.length) return;
-    n = Math.max(0, Math.min(tokens.length - 1, n));
-    document.body.dataset.sdLooked = `${Number(text.dataset.column) + 1}.${n + 1}`;
-    trigger('pick');
-};
-element.addEventListener('click', event => {
-    const token = event.target.closest('[data-n]');
-    if (token) choose(token.closest('.sd-text'), Number(token.dataset.n));
-});
-element.addEventListener('keydown', event => {
-    const text = event.target.closest('.sd-text');
-    const move = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-    if (!text || !move) return;
-    event.preventDefault();
-    const [column, step] = looked();
-    choose(text, (column === Number(text.dataset.column) + 1 ? step - 1 : -1) + move);
-});
-"""
-MARK_JS = "(column, step) => { document.body.dataset.sdLooked = `${column}.${step}`; return []; }"
-MARKED_JS = "() => document.body.dataset.sdLooked.split('.').map(Number)"
+LOOKING = Looking("sdLooked")
 
 
 class ComparePanel:
@@ -73,7 +37,7 @@ class ComparePanel:
     def add_results(self) -> None:
         """Add the board and what stands below it."""
         gr.HTML(render.LEGEND)
-        self.board = gr.HTML(render.empty_board(), js_on_load=BOARD_JS, elem_id="sd-decoding-board")
+        self.board = gr.HTML(render.empty_board(), js_on_load=LOOKING.board_js, elem_id="sd-decoding-board")
         self.result = gr.State(None)
         self.runs = gr.State(Runs())
         with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
@@ -108,12 +72,12 @@ class ComparePanel:
         self._controls = controls
         running = self.run_button.click(self.run, self.run_inputs, self.run_outputs, trigger_mode="multiple", **PRIVATE)
         self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
-        self.mark = {"fn": None, "inputs": [self.column, self.step], "outputs": None, "js": MARK_JS, **PRIVATE}
+        self.mark = {"fn": None, "inputs": [self.column, self.step], "outputs": None, "js": LOOKING.mark_js, **PRIVATE}
         look = {"fn": self.look, "inputs": [self.result, self.column, self.step], **PRIVATE}
         self._look = look | {"outputs": [self.summary, self.plot, self.table]}
         # What was marked is read from the page when its turn comes: Gradio repeats an event that had to wait with the
         # data of the event for which it waited.
-        self.board.pick(None, None, [self.column, self.step], js=MARKED_JS, **PRIVATE)
+        self.board.pick(None, None, [self.column, self.step], js=LOOKING.marked_js, **PRIVATE)
         self.board.pick(**self._look, trigger_mode="always_last")
         for control in (self.column, self.step):
             control.input(**self.mark)

@@ -57,7 +57,7 @@ def add_slot(number: int, strategy: Strategy | None) -> Slot:
             label=f"Column {number}",
             interactive=True,
         )
-        main = gr.Slider(**_main_properties(shown))
+        main = gr.Slider(**main_properties(shown))
         temperature = slider(Strategy, "temperature", "temperature", visible="temperature" in shown.parameters[1:])
         with gr.Accordion("Penalties", open=shown.penalised) as penalties:
             repetition = slider(Strategy, "repetition_penalty", "repetition_penalty")
@@ -89,7 +89,7 @@ def kind_chosen(place: int, *values: Any) -> list[Any]:
         gr.update(visible=True),
         gr.skip(),
         gr.skip(),
-        gr.update(**_main_properties(strategy)),
+        gr.update(**main_properties(strategy)),
         gr.update(visible="temperature" in strategy.parameters[1:]),
         gr.skip(),
         gr.update(visible="length_penalty" in strategy.parameters),
@@ -107,7 +107,8 @@ def column_added(*values: Any) -> list[Any]:
     return updates
 
 
-def _main_properties(strategy: Strategy) -> dict[str, Any]:
+def main_properties(strategy: Strategy) -> dict[str, Any]:
+    """Return the properties of the slider that shows the number which a strategy is named after."""
     name = MAIN_PARAMETER.get(strategy.kind)
     if name is None:
         return {"label": "number", "minimum": 0, "maximum": 1, "step": 1, "value": 0, "visible": False}
@@ -123,7 +124,7 @@ def slot_updates(strategy: Strategy | None) -> list[Any]:
         gr.update(visible=strategy is not None),
         gr.update(open=shown.penalised),
         gr.update(value=str(shown.kind) if strategy else NO_COLUMN),
-        gr.update(**_main_properties(shown)),
+        gr.update(**main_properties(shown)),
         gr.update(value=shown.temperature, visible=shown.samples and shown.kind is not Kind.TEMPERATURE),
         gr.update(value=shown.repetition_penalty),
         gr.update(value=shown.length_penalty, visible=shown.kind is Kind.BEAM),
