@@ -29,7 +29,10 @@ def write_query(values: Mapping[str, str]) -> str:
     if len(plain) <= PLAIN or PACKED in values:
         return plain
     long = {name: value for name, value in values.items() if len(value) > LONG}
-    data = zlib.compress(urlencode(long).encode("ascii"), level=9)
+    inside = urlencode(long).encode("ascii")
+    if len(inside) > MAX_UNPACKED:  # it could not be read again
+        return plain
+    data = zlib.compress(inside, level=9)
     rest = {name: value for name, value in values.items() if name not in long}
     packed = urlencode(rest | {PACKED: base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")})
     return min(plain, packed, key=len)

@@ -12,23 +12,26 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 import argparse
 import importlib
+import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lab.embeddings import Embedder
 from lab.errors import ModelUnavailable, VisitorError
+from lab.links import read_query
 from lab.music.voices import Voices
-from lab.preferences import PreferenceError, checked_class_code
 from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
-from tabs.page import Page, Services
-from tabs.theme import style, theme
+from tabs.page import PRIVATE, Page, Services
+from tabs.theme import head, style, theme
+from tabs.workshop.banner import Banner
 
 log = logging.getLogger(__name__)
 
@@ -37,55 +40,56 @@ WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is 
 MAX_UPLOAD = "2mb"  # as lab.music.upload takes
 
 
+HEADER = f"""
+<a class="sd-skip" href="#sd-tabs">Skip to the open tab</a>
+<header class="sd-header"><h1><span>Slightly</span> <em>Different</em></h1>
+<p>What is <b class="sd-frozen">frozen</b>, what is <b class="sd-changed">changed</b>, and why?</p></header>
+"""
+SHELL_JS = Path(__file__).with_name("shell.js").read_text(encoding="utf-8")
+# In the browser, at once: an answer of the server may have to wait behind thirty others.
+OPEN_TAB_JS = """
+() => {
+    const titles = %s, hidden = %s;
+    const slug = new URLSearchParams(window.location.search).get("tab");
+    const shown = hidden.map(name => ({__type__: "update", visible: name === slug}));
+    return [titles.includes(slug) ? {__type__: "update", selected: slug} : {__type__: "update"}, ...shown];
+}
+"""
+
+
 def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
     """Return the app with these tabs."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
-        gr.HTML(
-            f'<header class="sd-header"><h1>{TITLE}</h1><p>How can a model that already knows a lot do something '
-            "slightly different? What is frozen, what is changed, and why?</p></header>",
-            elem_id="sd-top",
-        )
-        class_code = gr.Textbox("", label="Class code", visible=False, elem_id="sd-class")
-        services = replace(services, class_code=class_code, made=gr.State(()))
+        gr.HTML(HEADER, elem_id="sd-top")
+        banner = Banner(services)
+        services = replace(services, class_code=banner.class_code, made=gr.State(()))
         pages: dict[str, Page] = {}
+        shown: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_id="sd-tabs", overflow_behavior="wrap") as bar:
             for tab in tabs:
-                with gr.Tab(tab.title, id=tab.slug):
+                with gr.Tab(tab.title, id=tab.slug, elem_id=f"sd-tab-{tab.slug}", visible=not tab.hidden) as made:
                     pages[tab.slug] = importlib.import_module(tab.module).build(services)
-
-        def open_tab(request: gr.Request) -> Any:
-            slug = request.query_params.get("tab", "")
-            return gr.Tabs(selected=slug) if slug in pages else gr.skip()
-
+                shown[tab.slug] = made
+        app.load(None, None, None, js=SHELL_JS, **PRIVATE)
         if len(tabs) > 1:
-            app.load(open_tab, None, bar, api_visibility="private", show_progress="hidden")
+            hidden = [tab.slug for tab in tabs if tab.hidden]
+            js = OPEN_TAB_JS % (json.dumps(list(pages)), json.dumps(hidden))
+            app.load(None, None, [bar, *(shown[slug] for slug in hidden)], js=js, **PRIVATE)
+        banner.wire(app)
         for slug, page in pages.items():
-            restored = app.load(
-                _restorer(slug, page, only=len(tabs) == 1),
-                None,
-                list(page.outputs),
-                api_visibility="private",
-                show_progress="hidden",
-            )
+            restored = app.load(_restorer(slug, page, only=len(tabs) == 1), None, list(page.outputs), **PRIVATE)
             page.after_restore(restored)
-        app.load(_class_code, None, class_code, api_visibility="private", show_progress="hidden")
     app.queue(default_concurrency_limit=None, max_size=None)
     return app
-
-
-def _class_code(request: gr.Request) -> Any:
-    code = request.query_params.get("class", "")
-    try:
-        return checked_class_code(code)
-    except PreferenceError:
-        return gr.skip()
 
 
 def _restorer(slug: str, page: Page, only: bool) -> Any:
     def restore(request: gr.Request) -> list[Any]:
         query: Mapping[str, str] = dict(request.query_params)
         mine = query.get("tab", slug if only else "") == slug
-        return list(page.restore(query if mine else {}))
+        unpacked, unreadable = read_query(query)
+        # A link that cannot be unpacked goes on as it is: the settings tell the visitor.
+        return list(page.restore((query if unreadable else unpacked) if mine else {}))
 
     return restore
 
@@ -140,6 +144,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             share=options.share,
             theme=theme(),
             css=style(),
+            head=head(),
             run_history=False,
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,

@@ -12,6 +12,7 @@ from lab.embeddings import Embedder
 from lab.music.voices import Voices
 from lab.preferences.store import Store
 from lab.text.models import Models
+from lab.workshop import Presence
 from tabs.rendering import message
 
 # Arguments of events that are the page's own business: no name for programs, no overlay on what they change.
@@ -29,6 +30,7 @@ class Services:
         embedder: of sentences.
         warm_ups: what tabs want done behind the page once it is up, in order; a tab adds its own while it is built.
         class_code: holds the code of the visitor's class, empty for none. Only while an app is built.
+        presence: who is in which class.
         made: a ``gr.State`` with the texts that the visitor has sent from other tabs to the map. Likewise.
     """
 
@@ -36,6 +38,7 @@ class Services:
     voices: Voices = field(default_factory=Voices)
     store: Store = field(default_factory=lambda: Store(None))
     embedder: Embedder = field(default_factory=Embedder)
+    presence: Presence = field(default_factory=Presence)
     warm_ups: list[Callable[[], None]] = field(default_factory=list)
     class_code: gr.Textbox | None = None
     made: gr.State | None = None
@@ -60,13 +63,18 @@ class Page:
 MAX_QUERY = 60_000
 TOO_LONG = "This text is too long for a link."
 
-# Puts the link made by Python into the address bar and the clipboard. Either may be refused (inside a frame, or on a
-# page served without TLS): the link stands in the text box all the same, ready to be copied by hand.
+# Puts the link made by Python, and the class if the visitor is in one, into the address bar and the clipboard. Either
+# may be refused (inside a frame, or on a page served without TLS): the link stands in the text box all the same, ready
+# to be copied by hand. The colours stay the visitor's own: they stand in the address bar, not in the link.
 COPY_LINK_JS = """
 async (query, told) => {
     if (!query) return [query, told];
+    const code = document.body.dataset.sdClass;
+    if (code) query += `&class=${encodeURIComponent(code)}`;
     const link = window.location.origin + window.location.pathname + query;
-    try { window.history.replaceState(null, "", query); } catch (error) {}
+    const theme = new URLSearchParams(window.location.search).get("__theme");
+    const address = theme ? `${query}&__theme=${encodeURIComponent(theme)}` : query;
+    try { window.history.replaceState(null, "", address); } catch (error) {}
     told = "Copied.";
     try { await navigator.clipboard.writeText(link); } catch (error) { told = "Copy it from the box."; }
     return [link, `<p class="sd-message" role="status">${told}</p>`];

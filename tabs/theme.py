@@ -6,12 +6,23 @@ from pathlib import Path
 
 import gradio as gr
 
+PAPER, NIGHT = "#faf9f6", "#14171c"
 STYLE = Path(__file__).with_name("style.css")
 
 
 def style() -> str:
     """Return the style sheet of the app, then those of the tabs that have one."""
     return "\n".join(path.read_text(encoding="utf-8") for path in (STYLE, *sorted(STYLE.parent.glob("*/style.css"))))
+
+
+def head() -> str:
+    """Return what stands in the page's head, for search engines, link previews and the bars of phones."""
+    return (
+        '<meta name="description" content="Steer and adapt language and music models with your own hands: what is '
+        'frozen, what is changed, and why?">'
+        f'<meta name="theme-color" content="{PAPER}" media="(prefers-color-scheme: light)">'
+        f'<meta name="theme-color" content="{NIGHT}" media="(prefers-color-scheme: dark)">'
+    )
 
 
 def theme() -> gr.themes.Base:
@@ -24,8 +35,8 @@ def theme() -> gr.themes.Base:
         font_mono=["ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "monospace"],
         radius_size=gr.themes.sizes.radius_md,
     ).set(
-        body_background_fill="#faf9f6",
-        body_background_fill_dark="#14171c",
+        body_background_fill=PAPER,
+        body_background_fill_dark=NIGHT,
         # As in style.css, and dark enough to be read: Gradio's own greys and oranges have a contrast of 2 to 3.
         body_text_color_subdued="var(--sd-quiet)",
         body_text_color_subdued_dark="var(--sd-quiet)",

@@ -1,0 +1,51 @@
+// What the page does by itself, whatever tab is open. Run once, when the page is loaded.
+() => {
+    const body = document.body;
+    const tabsOf = (bar) => [...bar.querySelectorAll("[role=tab]")].filter((tab) => tab.offsetParent);
+    // The address follows the tab that is open, so that a reload or a bookmark comes back to it.
+    const remember = (tab) => {
+        if (!tab.closest("#sd-tabs > .tab-wrapper")) return;
+        const query = new URLSearchParams({tab: tab.dataset.tabId});
+        const now = new URLSearchParams(location.search);
+        for (const name of ["class", "__theme"]) if (now.get(name)) query.set(name, now.get(name));
+        try { history.replaceState(null, "", `?${query}`); } catch (error) {}
+    };
+    // Arrow keys move along a tab bar, as they do in every program.
+    document.addEventListener("keydown", (event) => {
+        const tab = event.target.closest?.("[role=tab]");
+        const bar = tab?.closest("[role=tablist]");
+        if (!bar || event.ctrlKey || event.altKey || event.metaKey) return;
+        const tabs = tabsOf(bar), place = tabs.indexOf(tab);
+        const to = {ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: tabs.length - 1}[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        const next = tabs[(to + tabs.length) % tabs.length];
+        next.focus();
+        next.click();
+    });
+    document.addEventListener("click", (event) => {
+        const tab = event.target.closest?.("[role=tab]");
+        if (tab) remember(tab);
+    });
+    // Links from page to page stay in the class and in the colours that the visitor came with.
+    const complete = (event) => {
+        const link = event.target.closest?.('a[href^="?"]');
+        if (!link) return;
+        const query = new URLSearchParams(link.getAttribute("href"));
+        const theme = new URLSearchParams(location.search).get("__theme");
+        if (theme) query.set("__theme", theme);
+        if (body.dataset.sdClass && !link.dataset.leave) query.set("class", body.dataset.sdClass);
+        link.setAttribute("href", `?${query}`);
+    };
+    for (const kind of ["pointerdown", "focusin", "click"]) document.addEventListener(kind, complete, true);
+    // Past the header and the tab bar, to what the open tab shows.
+    document.querySelector(".sd-skip")?.addEventListener("click", (event) => {
+        event.preventDefault();
+        const panel = [...document.querySelectorAll("#sd-tabs > [role=tabpanel]")].find((one) => one.offsetParent);
+        if (!panel) return;
+        panel.tabIndex = -1;
+        panel.focus();
+        panel.scrollIntoView();
+    });
+    return [];
+}
