@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from lab.preferences import Item
+from lab.preferences.pool import finished as ended
 from lab.preferences.settings import RewardSettings
 from lab.text.decoding import ResultCache
 from lab.text.rows import Finished, Row, Step
@@ -33,8 +33,6 @@ PROMPTS = (
     "At supper my uncle told us how",
     "The storm had passed, and on the beach",
 )
-AUTHORS = "base"  # what is said of a text that no adapter had a part in
-SENTENCE_END = re.compile(r"[.!?][”’\"')]*(?=\s|$)")
 
 
 @dataclass(frozen=True)
@@ -141,15 +139,9 @@ def _without_repeats(found: Round) -> Round:
     """End each text with its last whole sentence, if it has one, and keep one of those that are the same."""
     kept: dict[str, Item] = {}
     for item in found.items:
-        text = whole_sentences(item.completion)
+        text = ended(item.completion)
         if text.strip():
             kept.setdefault(text, replace(item, completion=text))
     missing = len(found.items) - len(kept)
     note = f"{missing} came out empty or the same as another, and were left out." if missing else ""
     return replace(found, items=tuple(kept.values()), notes=(note,) if note else ())
-
-
-def whole_sentences(text: str) -> str:
-    """Return a text up to its last sentence that ends, if that is at least half of it; else all of it."""
-    ends = [match.end() for match in SENTENCE_END.finditer(text)]
-    return text[: ends[-1]] if ends and ends[-1] * 2 >= len(text) else text

@@ -145,7 +145,9 @@ class Store:
         origin = checked_origin(session, class_code)
         parts = checked_ranking(prompt, items, ranks)
         with self._transaction() as connection:
-            before = {_parts(ranking): ranking for ranking in _rankings(connection, class_code, session)}
+            before = {
+                _parts(ranking): ranking for ranking in _rankings(connection, class_code, session, prompt=parts[0])
+            }
             if parts in before:
                 return before[parts], False
             return _insert(connection, origin, parts), True
@@ -281,13 +283,18 @@ def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ran
 
 
 def _rankings(
-    connection: sqlite3.Connection, class_code: str | None, session: str | None, after: int = 0, limit: int = -1
+    connection: sqlite3.Connection,
+    class_code: str | None,
+    session: str | None,
+    after: int = 0,
+    limit: int = -1,
+    prompt: str | None = None,
 ) -> list[Ranking]:
     rows = connection.execute(
         "SELECT id, time, session, class_code, prompt, completion, model, adapter, rank FROM"
-        f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} ORDER BY id LIMIT :limit)"
-        " JOIN item ON item.ranking = id ORDER BY id, place",
-        {**checked_filters(class_code, session), "after": after, "limit": limit},
+        f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} AND (:prompt IS NULL OR prompt = :prompt)"
+        " ORDER BY id LIMIT :limit) JOIN item ON item.ranking = id ORDER BY id, place",
+        {**checked_filters(class_code, session), "after": after, "limit": limit, "prompt": prompt},
     ).fetchall()
     grouped = [(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:5])]
     return [Ranking(*key, tuple(Item(*r[5:8]) for r in part), tuple(r[8] for r in part)) for key, part in grouped]

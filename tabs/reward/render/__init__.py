@@ -1,0 +1,1 @@
+"""What the tools show, made from what the lab returns. Pure functions."""

@@ -1,0 +1,61 @@
+"""What the tools of the tab have in common: their controls, and whose rankings the reward model learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lab.preferences.learning import Learner
+from lab.preferences.settings import RewardSettings
+from tabs.page import Services
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every tool is given.
+
+    Attributes:
+        learner: fits reward models, and keeps them: asked twice for the same it answers at once.
+        session: holds the visitor's random id, empty before there is anything to keep.
+        class_code: holds the code of the visitor's class, empty for none.
+        added: a ``gr.State`` with pairs (prompt, chosen, rejected) that the visitor has added while breaking a model.
+    """
+
+    services: Services
+    learner: Learner
+    session: gr.Textbox
+    class_code: gr.Textbox
+    added: gr.State
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Whose rankings are learnt from: what ``learner.learn`` takes after the settings, in its order."""
+        return [self.session, self.class_code, self.added]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls by the name of their setting."""
+
+    components: Mapping[str, Any]
+
+    @property
+    def all(self) -> list[Any]:
+        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
+        return list(self.components.values())
+
+    def settings(self, *values: Any) -> tuple[RewardSettings, list[str]]:
+        """Return the settings that the controls show, and notes on what had to be changed."""
+        named = dict(zip(self.components, values, strict=False))
+        for name in ("mixed",):
+            if name in named:
+                named[name] = int(bool(named[name]))
+        return RewardSettings.lenient({name: value for name, value in named.items() if value is not None})
+
+    def updates(self, settings: RewardSettings) -> list[Any]:
+        """Return values that make the controls show settings."""
+        shown = settings.model_dump(mode="json") | {"mixed": bool(settings.mixed)}
+        return [shown[name] for name in self.components]
