@@ -1,0 +1,50 @@
+"""The controls of the embeddings tab, and the two ways between them and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.embeddings import BUILT_IN
+from lab.embeddings.concepts import load_lists
+from lab.embeddings.settings import EmbeddingSettings
+
+NO_LISTS = "none"  # in a link; empty means all
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls by the name of their setting."""
+
+    components: Mapping[str, Any]
+
+    @property
+    def all(self) -> list[Any]:
+        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
+        return list(self.components.values())
+
+    def settings(self, *values: Any) -> tuple[EmbeddingSettings, list[str]]:
+        """Return the settings that the controls show, and notes on what had to be changed."""
+        named = dict(zip(self.components, values, strict=False))
+        chosen = [slug for slug in named["lists"] or [] if isinstance(slug, str)]
+        named["lists"] = "" if set(chosen) >= {one.slug for one in load_lists()} else ",".join(chosen) or NO_LISTS
+        if named["model"] == BUILT_IN:
+            named["model"] = ""
+        return EmbeddingSettings.lenient(named)
+
+    def updates(self, settings: EmbeddingSettings) -> list[Any]:
+        """Return values that make the controls show settings."""
+        values: list[Any] = []
+        for name in self.components:
+            value = getattr(settings, name)
+            match name:
+                case "lists":
+                    values.append(list(settings.chosen_lists))
+                case "model":
+                    values.append(value or BUILT_IN)
+                case "view" | "method" | "melody_method":
+                    values.append(str(value))
+                case _:
+                    values.append(value)
+        return values
