@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
 from lab.preferences import MAX_COMPLETION, MAX_PROMPT
 from lab.preferences.heads import HeadKind
 from lab.settings import Settings
+from lab.text.vocabulary import readable
 
 DEFAULT_PROMPT = "The old house had been empty for years, but that night"
 
@@ -55,7 +57,23 @@ class RewardSettings(Settings):
     # Break it: words that the attack may insert.
     budget: int = Field(8, ge=1, le=20)
     # Best of n and the leash: which completions there are to choose from, and how hard is chosen.
-    among: int = Field(1, ge=0, le=99)  # number of the prompt in the list, 0 for all of them together
+    among: int = Field(1, ge=1, le=99)  # number of the held-out prompt
     n: int = Field(8, ge=1, le=64)
     draw: int = Field(1, ge=0, le=2**31 - 1)  # seed of the draw of n completions
+    leash_among: int = Field(0, ge=0, le=99)  # likewise, 0 for all of them
     log_beta: float = Field(-0.5, ge=-2.0, le=2.0)  # logarithm, base 10, of the weight of the KL divergence
+
+    @classmethod
+    def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
+        """Cut a text that is too long, and mend halves of characters: the default would be somebody else's text."""
+        if name not in ("prompt", "text") or not isinstance(raw, str):
+            return super()._clean(name, raw)
+        text, notes = readable(raw)
+        room = MAX_PROMPT if name == "prompt" else MAX_COMPLETION
+        if len(text) > room:
+            text = text[-room:] if name == "prompt" else text[:room]
+            notes = [
+                f"The {name} has {len(raw):,} characters; its {'last' if name == 'prompt' else 'first'} "
+                f"{room:,} are read."
+            ]
+        return text, " ".join(notes) or None
