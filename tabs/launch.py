@@ -142,9 +142,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             server_name=options.host,
             server_port=options.port,
             share=options.share,
-            theme=theme(),
-            css=style(),
-            head=head(),
+            **appearance(),
             run_history=False,
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,
@@ -156,6 +154,11 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
         raise SystemExit(f"app.py: {error}") from None
     threading.Thread(target=warm, args=[services], name="warming", daemon=True).start()
     app.block_thread()
+
+
+def appearance() -> dict[str, Any]:
+    """Return how the page looks, as arguments of ``launch`` and of ``mount_gradio_app``."""
+    return {"theme": theme(), "css": style(), "head": head()}
 
 
 def open_store(path: str) -> Store:

@@ -131,7 +131,7 @@ class Engine:
             EngineError: if too many rows wait already, or the engine is closed.
         """
         for row in rows:
-            self._check(row)
+            self.check(row)
         stream = Stream(rows)
         entries = [self._entry(row, index, stream) for index, row in enumerate(rows)]
         with self._wake:
@@ -150,7 +150,8 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    def _check(self, row: Row) -> None:
+    def check(self, row: Row) -> None:
+        """Raise ValueError for a row that no step could carry out; see :meth:`submit`."""
         if not row.prompt:
             raise ValueError("a row needs a prompt of at least one token")
         if row.max_new_tokens < 1:

@@ -1,0 +1,1 @@
+"""Ways to run the app beyond one process. Nothing in the app itself depends on them."""
