@@ -1,13 +1,220 @@
-"""The layout of the lora tab."""
+"""The layout of the LoRA tab, and how its parts hang together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import gradio as gr
 
-from tabs.page import Page, Services
+from lab.errors import VisitorError
+from lab.text.adapting import AdaptSettings, View
+from lab.text.outfits import Outfit, outfits_to_text
+from tabs.controls import slider
+from tabs.decoding.render import model_facts
+from tabs.loading import wait_for_model
+from tabs.lora.api import add_api
+from tabs.lora.controls import Controls, add_choosing, add_switches, unshown
+from tabs.lora.examples import EXAMPLES, warm_examples
+from tabs.lora.inside import InsidePanel
+from tabs.lora.offers import Offers, offers_here, without_adapters
+from tabs.lora.toggle import TogglePanel
+from tabs.page import PRIVATE, Page, Services, link_controls, only_if
+from tabs.rendering import message
+from tabs.sources import add_sources
+
+INTRODUCTION = """
+<div class="sd-why">
+<p><b class="sd-frozen">Frozen</b> The whole GPT-2. Every weight W of it stays as it is, for everybody at once.</p>
+<p><b class="sd-changed">Changed</b> A thin pair of matrices A and B beside some of the W: about one number in a
+hundred, learnt from one author.</p>
+<p><b>Why</b> A new voice is a small change of what the model already knows. Small changes can be switched, scaled,
+added up and sent by mail; and switched off, the model is what it was.</p>
+</div>
+"""
+
+VIEW_TITLES = {
+    View.TOGGLE: "Toggle",
+    View.TRAIN: "Train your own",
+    View.WAYS: "Compare the ways",
+    View.INSIDE: "Inside",
+}
+
+SOURCES = {
+    "LoRA as a layer: LoRALinear": ("lab.lora", "LoRALinear"),
+    "Two thin products: low_rank": ("lab.lora", "low_rank"),
+    "Put it into any model: inject": ("lab.lora", "inject"),
+    "Each row of a batch its own: Mix": ("lab.lora", "Mix"),
+    "Written for PEFT: save_peft": ("lab.lora", "save_peft"),
+    "What a blend is: blend": ("lab.text.outfits", "blend"),
+    "Taken apart: anatomy": ("lab.lora_anatomy", "anatomy"),
+    "Beside PEFT: check_peft": ("lab.lora_checks", "check_peft"),
+}
 
 
 def build(services: Services) -> Page:
     """Build the tab inside the Blocks under construction."""
-    gr.HTML('<p class="sd-hint">This tab is being built.</p>')
-    return Page((), lambda query: (), lambda restored: None)
+    return _LoraPage(services).page
+
+
+class _LoraPage:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        offered = offers_here(services.models, services.models.default)
+        gr.HTML(INTRODUCTION)
+        simple: dict[str, Any] = {"view": gr.State(View.TOGGLE.value)}
+        simple["prompt"] = gr.Textbox(
+            AdaptSettings.default("prompt"),
+            label="Prompt",
+            lines=2,
+            max_lines=8,
+            max_length=None,
+            elem_id="sd-lora-prompt",
+        )
+        with gr.Row():
+            simple["max_new_tokens"] = slider(AdaptSettings, "max_new_tokens", "New tokens", min_width=160)
+            # Without bounds of its own, beyond which Gradio would put up an error: the settings clamp it with a note.
+            simple["seed"] = gr.Number(AdaptSettings.default("seed"), label="Seed", precision=0, min_width=120)
+            simple["model"] = gr.Dropdown(
+                [(title, name) for name, title in services.models.choices.items()],
+                value=services.models.default,
+                label="Model",
+                min_width=220,
+            )
+        self._model_status = gr.HTML("", visible=False)
+        self._example_buttons = []
+        with gr.Row(elem_classes="sd-examples"):
+            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
+            for title, settings in EXAMPLES:
+                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        with gr.Tabs(elem_id="sd-lora-tools", overflow_behavior="wrap") as self._tools:
+            with gr.Tab(VIEW_TITLES[View.TOGGLE], id=View.TOGGLE.value) as toggle_tab:
+                with gr.Row(visible=not offered, elem_classes="sd-actions") as self._absent:
+                    self._absent_words = gr.HTML(without_adapters(services.models, services.models.default))
+                    to_training = gr.Button("Train one", min_width=110, scale=0)
+                switches, blend = add_switches(offered)
+                with gr.Accordion("How each next token is chosen", open=False):
+                    choosing = add_choosing()
+                self._toggle = TogglePanel(services)
+            tabs = {View.TOGGLE: toggle_tab}
+            panels: dict[View, Any] = {View.TOGGLE: self._toggle}
+            with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as tabs[View.INSIDE]:
+                panels[View.INSIDE] = InsidePanel(services, offered)
+        self._panels = panels
+        simple["column"], simple["step"] = self._toggle.column, self._toggle.step
+        simple |= panels[View.INSIDE].components
+        self._controls = Controls(simple, choosing, gr.State(offered), switches, blend)
+        self._own = gr.State(())
+        for panel in panels.values():
+            panel.wire(self._controls)
+        with gr.Row(elem_classes="sd-actions"):
+            link_controls("lora", self._query, self._controls.inputs)
+        add_sources(SOURCES)
+        add_api(services)
+        services.warm_ups.append(lambda: warm_examples(services.models))
+        for name, tab in tabs.items():
+            tab.select(lambda name=name: name.value, None, simple["view"], queue=False, **PRIVATE)
+        to_training.click(lambda: gr.Tabs(selected=View.TRAIN.value), None, self._tools, queue=False, **PRIVATE)
+        self._wire_examples()
+        self._wire_offers()
+        self._auto_run, self._link_notes = gr.State(""), gr.State(())
+        restored = [*self._controls.outputs, self._absent, self._tools, self._auto_run, self._link_notes]
+        self.page = Page(restored, self._restore, self._after_restore)
+
+    def _query(self, *values: Any) -> str:
+        settings, _ = self._controls.settings(*values)
+        models = self._services.models
+        # A visitor's own adapters are nobody else's.
+        shared = {name for name, _ in offers_here(models, settings.model or models.default)}
+        outfits = [outfit for outfit in settings.outfits if shared.issuperset(outfit.names)]
+        changes: dict[str, Any] = {"adapters": outfits_to_text(outfits)}
+        if settings.adapter not in shared:
+            changes["adapter"] = ""
+        if settings.model == models.default:
+            changes["model"] = ""
+        return settings.model_copy(update=changes).to_query()
+
+    def _wire_examples(self) -> None:
+        default = self._services.models.default
+        for button, settings in self._example_buttons:
+
+            def fill(settings: AdaptSettings = settings) -> list[Any]:
+                offered = offers_here(self._services.models, default)
+                return [
+                    *self._controls.updates(settings, default, offered),
+                    gr.Row(visible=not offered),
+                    self._opened(),
+                ]
+
+            filled = button.click(
+                fill, None, [*self._controls.outputs, self._absent, self._tools], queue=False, **PRIVATE
+            )
+            filled.then(**self._toggle.mark)
+            self._toggle.look_after(filled.then(self._toggle.run, self._toggle.inputs, self._toggle.outputs, **PRIVATE))
+
+    @staticmethod
+    def _opened(view: View = View.TOGGLE) -> gr.Tabs:
+        return gr.Tabs(selected=view.value)
+
+    def _wire_offers(self) -> None:
+        """Let the switches follow the model and the visitor's own adapters."""
+        model = self._controls.simple["model"]
+        told = [model, self._model_status, self._absent, self._absent_words]
+        model.input(
+            self._choose_model, [self._own, *self._controls.inputs], [*told, *self._controls.switch_outputs], **PRIVATE
+        )
+
+    def _choose_model(self, own: Offers, *values: Any) -> Iterator[list[Any]]:
+        """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
+        settings, _ = self._controls.settings(*values)
+        models, name = self._services.models, settings.model
+        keep = [gr.skip()] * len(self._controls.switch_outputs)
+        try:
+            for news in wait_for_model(models, name):
+                if isinstance(news, str):
+                    yield [gr.skip(), gr.update(value=message(news), visible=True), gr.skip(), gr.skip(), *keep]
+                else:
+                    facts = gr.update(value=message(model_facts(news)), visible=True)
+                    yield [gr.skip(), facts, *self._offer(news.name, own, settings)]
+        except VisitorError as error:
+            failed = gr.update(value=message(str(error), alert=True), visible=True)
+            yield [models.default, failed, *self._offer(models.default, own, settings)]
+
+    def _offer(self, name: str, own: Offers, settings: AdaptSettings) -> list[Any]:
+        """Return updates of the word on absent adapters and of the switches."""
+        offered = offers_here(self._services.models, name, own)
+        if not settings.adapters:  # there was none to be switched on
+            settings = settings.model_copy(update={"adapters": AdaptSettings.default("adapters")})
+        words = without_adapters(self._services.models, name)
+        return [gr.update(visible=not offered), words, *self._controls.switch_updates(settings, offered)]
+
+    def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
+        if "tab" not in query and not AdaptSettings.names_any(query):  # such as ?__theme=dark
+            return [gr.skip()] * len(self.page.outputs)
+        settings, notes = AdaptSettings.lenient(query)
+        models = self._services.models
+        if settings.model and settings.model not in models.choices:
+            notes.append(f"model: {settings.model[:40]} is not offered here; using {models.default}.")
+        if settings.model not in models.choices:
+            settings = settings.model_copy(update={"model": models.default})
+        offered = offers_here(models, settings.model)
+        if settings.adapters != AdaptSettings.default("adapters"):
+            notes += unshown(settings, offered)
+        updates = self._controls.updates(settings, models.default, offered)
+        opened = self._opened(settings.view)
+        return [*updates, gr.update(visible=not offered), opened, settings.view.value, tuple(notes)]
+
+    def _after_restore(self, restored: Any) -> None:
+        """After a link has filled the controls, run what it asks for."""
+        restored.then(**self._toggle.mark)
+        for view, panel in self._panels.items():
+            inputs = [self._auto_run, self._link_notes, *panel.inputs]
+            started = restored.then(only_if(view, panel.run, len(panel.outputs)), inputs, panel.outputs, **PRIVATE)
+            if view is View.TOGGLE:
+                self._toggle.look_after(started)
+
+
+def worn_too(settings: AdaptSettings, new: Sequence[str]) -> AdaptSettings:
+    """Return settings that wear more adapters, each as it was trained."""
+    outfits = [*settings.outfits, *(Outfit(((name, 1.0),)) for name in new)]
+    return settings.model_copy(update={"adapters": outfits_to_text(outfits)})

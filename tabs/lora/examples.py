@@ -1,0 +1,45 @@
+"""Examples to click: titles and settings."""
+
+from __future__ import annotations
+
+import logging
+
+from lab.errors import VisitorError
+from lab.text.adapting import AdaptSettings, adapt
+from lab.text.models import Models
+from tabs.lora.offers import loaded, offers_here
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = (
+    ("One king, four voices", AdaptSettings()),
+    (
+        "A locked door",
+        AdaptSettings(prompt="The door was locked, and nobody had the key. At last", seed=3),
+    ),
+    (
+        "A whisper of Shakespeare",
+        AdaptSettings(adapters="shakespeare=0.4", strategy="greedy", prompt="My dear friend,", max_new_tokens=50),
+    ),
+    (
+        "Twice as strong as trained",
+        AdaptSettings(adapters="shakespeare=2;fairy-tales=2", prompt="In the morning the sun", seed=5),
+    ),
+    (
+        "Nine parts tale, one part verse",
+        AdaptSettings(adapters="fairy-tales=1;fairy-tales=0.9+shakespeare=0.1", prompt="Once upon a time there was"),
+    ),
+)
+
+
+def warm_examples(models: Models) -> None:
+    """Compute the examples, so that a click shows them at once."""
+    model = models.get(models.default)
+    titles = loaded(model, offers_here(models, model.name))
+    for _, settings in EXAMPLES:
+        try:
+            for _ in adapt(model, settings, titles, interval=0.0):
+                pass
+        except VisitorError as error:
+            log.warning("the LoRA tab is not warm: %s", error)
+            return

@@ -1,0 +1,42 @@
+"""Which adapters a visitor is offered: those that ship with a model, and their own."""
+
+from __future__ import annotations
+
+from lab.text.adapters import shipped_adapters
+from lab.text.live_training import LiveSettings, estimate
+from lab.text.models import LanguageModel, Models
+from tabs.rendering import message
+
+Offers = tuple[tuple[str, str], ...]  # names and titles
+TYPICAL_TOKENS = 20_000  # of a text that somebody trains on, about 15,000 words
+
+
+def offers_here(models: Models, name: str, own: Offers = ()) -> Offers:
+    """Return the adapters for a model: those that ship, then those of the visitor's own that it has."""
+    ships = tuple((style, one.title) for style, one in shipped_adapters(name).items())
+    if not own or not models.is_loaded(name):
+        return ships
+    engine = models.get(name).engine
+    return (*ships, *((style, title) for style, title in own if engine.adapter(style) is not None))
+
+
+def loaded(model: LanguageModel, offered: Offers) -> dict[str, str]:
+    """Return the titles, by name, of those adapters that the model's engine has."""
+    return {name: title for name, title in offered if model.engine.adapter(name) is not None}
+
+
+def without_adapters(models: Models, name: str) -> str:
+    """Return what to say where a model has no adapter yet, with the time that training one takes."""
+    title = models.choices.get(name, name)
+    words = f"There is no adapter for “{title}” yet, so only the base can write. Train one on a text of yours"
+    if not models.is_loaded(name):
+        return message(f"{words}.")
+    seconds = estimate(models.get(name), LiveSettings(), TYPICAL_TOKENS)
+    return message(f"{words}: at the defaults that takes about {duration(seconds)} here, once it is your turn.")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, such as ``2 minutes``."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,240 @@
+"""LoRA taken apart: pictures of W and its change, their singular values, what layers cost, how equal two ways are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.lora_anatomy import Anatomy, Cost, PartCost, Sample, Spectrum, total
+from tabs.rendering import INK, calm
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from lab.lora_checks import Equality, MergeCheck
+
+FROZEN, CHANGED = "#5b8fc4", "#d8742a"
+FLOOR = 1e-9  # of singular values against the largest: what is below is rounding
+SPECTRUM_COLUMNS = ["number", "W", "W: energy so far", "ΔW", "ΔW: energy so far"]
+COST_COLUMNS = ["layer", "inputs", "outputs", "numbers in W", "rank", "numbers in A and B", "saved"]
+EQUALITY_COLUMNS = ["compared", "largest difference", "largest value"]
+
+
+def anatomy_summary(found: Anatomy, title: str) -> str:
+    """Return what a layer shows, in words."""
+    share = found.change.norm / found.weight.norm if found.weight.norm else 0.0
+    return (
+        f"W of {found.layer} is {found.inputs:,} × {found.outputs:,} and has rank {found.weight.rank:,}. What {title} "
+        f"adds to it, ΔW = s · A B, has rank {found.change.rank:,}, and {share:.1%} of its size (Frobenius norm). The "
+        f"first {found.rank} singular values hold {_share(found.change.energy(found.rank))} of ΔW's energy, and "
+        f"{_share(found.weight.energy(found.rank))} of W's."
+    )
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if value < 0.9995 or value == 1 else "all"
+
+
+def matrix_plot(found: Anatomy) -> Figure:
+    """Return pictures of W and ΔW side by side, each with a scale of its own."""
+    from plotly.subplots import make_subplots
+
+    titles = [f"W, frozen {_steps(found.weight_sample)}", f"ΔW, changed {_steps(found.change_sample)}"]
+    figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.16)
+    for column, (name, one, colour) in enumerate(
+        (("W", found.weight_sample, FROZEN), ("ΔW", found.change_sample, CHANGED)), 1
+    ):
+        limit = _limit(one)
+        figure.add_heatmap(
+            z=one.values,
+            x=[n * one.column_step for n in range(len(one.values[0]))],
+            y=[n * one.row_step for n in range(len(one.values))],
+            # See-through at zero, so that it fits a light and a dark page.
+            colorscale=[[0, INK], [0.5, "rgba(127,135,146,0.0)"], [1, colour]],
+            zmin=-limit,
+            zmax=limit,
+            hovertemplate=name + "[%{y}, %{x}] = %{z:.4f}<extra></extra>",
+            colorbar={
+                "thickness": 8,
+                "len": 0.9,
+                "x": 0.435 if column == 1 else 1.0,
+                "tickformat": ".2~g",
+                "nticks": 5,
+                "outlinewidth": 0,
+            },
+            row=1,
+            col=column,
+        )
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(title="input", row=1, col=1)
+    figure.update_xaxes(title="output", showgrid=False)
+    calm(figure, height=380)
+    figure.update_layout(margin={"l": 50, "r": 20, "t": 40, "b": 50})
+    figure.update_annotations(font={"size": 13, "color": INK})
+    return figure
+
+
+def _steps(one: Sample) -> str:
+    if one.row_step == one.column_step == 1:
+        return ""
+    return f"(every {_nth(one.row_step)} row, every {_nth(one.column_step)} column)"
+
+
+def _nth(step: int) -> str:
+    if step == 1:
+        return "single"
+    suffix = "th" if 10 <= step % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(step % 10, "th")
+    return f"{step}{suffix}"
+
+
+def _limit(one: Sample) -> float:
+    """Return the size that 99 of 100 entries stay below: a few large ones would leave the rest without colour."""
+    sizes = sorted(abs(value) for row in one.values for value in row)
+    return sizes[int(0.99 * (len(sizes) - 1))] or 1e-9
+
+
+def spectrum_plot(found: Anatomy) -> Figure:
+    """Return the singular values of W and ΔW, each against its own largest one."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for name, one, colour in (("W, frozen", found.weight, FROZEN), ("ΔW, changed", found.change, CHANGED)):
+        shares = _against_largest(one)
+        above = [value if value >= FLOOR else None for value in shares]
+        figure.add_scatter(
+            x=list(range(1, len(shares) + 1)),
+            y=above,
+            name=f"{name}: rank {one.rank:,}",
+            mode="lines+markers",
+            marker={"size": 7 if one is found.change else 4, "color": colour},
+            line={"color": colour},
+            connectgaps=False,
+            hovertemplate="number %{x}: %{y:.3g} of the largest<extra>" + name + "</extra>",
+        )
+    figure.add_vline(x=found.rank + 0.5, line={"color": CHANGED, "dash": "dot", "width": 1.5})
+    figure.update_xaxes(title="singular value, the largest first", type="log")
+    figure.update_yaxes(title="size against the largest", type="log", exponentformat="power", rangemode="normal")
+    return calm(figure, height=380)
+
+
+def _against_largest(one: Spectrum) -> list[float]:
+    largest = one.values[0] or 1.0
+    return [value / largest for value in one.values]
+
+
+def spectrum_table(found: Anatomy) -> list[list[str]]:
+    """Return singular values as rows, all up to beyond the rank, then ever fewer: number, W, its energy, ΔW, its."""
+    count = len(found.weight.values)
+    numbers = list(range(1, min(found.rank + 2, count) + 1))
+    while numbers[-1] < count:
+        numbers.append(min(2 * numbers[-1], count))
+    return [
+        [
+            f"{n:,}",
+            f"{found.weight.values[n - 1]:.4g}",
+            f"{found.weight.energy(n):.2%}",
+            f"{found.change.values[n - 1]:.3g}",
+            f"{found.change.energy(n):.2%}",
+        ]
+        for n in numbers
+    ]
+
+
+def cost_words(one: Cost) -> str:
+    """Return what A and B cost beside a full matrix, in Markdown."""
+    a, b = one.inputs * one.rank, one.rank * one.outputs
+    words = (
+        f"A full change of a layer of {one.inputs:,} × {one.outputs:,} has **{one.full:,}** numbers. A "
+        f"({one.inputs:,} × {one.rank:,}) and B ({one.rank:,} × {one.outputs:,}) have {a:,} + {b:,} = "
+        f"**{one.low_rank:,}**: "
+    )
+    if one.saved > 0:
+        return words + f"**{one.saved:.0%} fewer**. They are fewer up to a rank of {one.break_even:,}."
+    if one.saved == 0:
+        return words + "**just as many**."
+    return words + f"**{-one.saved:.0%} more**. They are fewer up to a rank of {one.break_even:,} only."
+
+
+def cost_table(costs: Sequence[PartCost]) -> list[list[str]]:
+    """Return the parts of a model as rows, and last all of them together."""
+    rows = [
+        [
+            f"{one.part} × {one.count}",
+            f"{one.cost.inputs:,}",
+            f"{one.cost.outputs:,}",
+            f"{one.count * one.cost.full:,}",
+            f"{one.cost.rank:,}",
+            f"{one.count * one.cost.low_rank:,}",
+            f"{one.cost.saved:.1%}",
+        ]
+        for one in costs
+    ]
+    full, low_rank = total(costs)
+    return [*rows, ["all", "", "", f"{full:,}", "", f"{low_rank:,}", f"{1 - low_rank / full:.1%}"]]
+
+
+def cost_plot(one: Cost) -> Figure:
+    """Return the numbers in A and B over the rank, beside those of the full matrix, with the chosen rank marked."""
+    import plotly.graph_objects as go
+
+    most = min(one.inputs, one.outputs)
+    ranks = sorted({1, one.rank, most, *(round(most ** (n / 24)) for n in range(25))})
+    figure = go.Figure()
+    figure.add_scatter(
+        x=ranks,
+        y=[rank * (one.inputs + one.outputs) for rank in ranks],
+        name="A and B",
+        mode="lines",
+        line={"color": CHANGED},
+        hovertemplate="rank %{x:,}: %{y:,} numbers<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[ranks[0], ranks[-1]],
+        y=[one.full, one.full],
+        name="a full matrix",
+        mode="lines",
+        line={"color": FROZEN},
+        hovertemplate="%{y:,} numbers<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[one.rank],
+        y=[one.low_rank],
+        mode="markers",
+        marker={"color": CHANGED, "size": 12},
+        name=f"rank {one.rank:,}",
+        hovertemplate="rank %{x:,}: %{y:,} numbers<extra></extra>",
+    )
+    figure.update_xaxes(title="rank", type="log")
+    figure.update_yaxes(title="numbers", type="log")
+    return calm(figure, height=300)
+
+
+def merge_words(found: MergeCheck) -> str:
+    """Return what merging changed, in words."""
+    same = found.apart == found.merged
+    count = len(found.apart)
+    first = next((n for n, pair in enumerate(zip(found.apart, found.merged, strict=False), 1) if pair[0] != pair[1]), 0)
+    tokens = f"the same {count} tokens" if same else f"other tokens from number {first} on, where two were as good"
+    return (
+        f"Apart and merged write {tokens}. The largest difference between two logits is {found.difference:.1e}; the "
+        f"largest logit is {found.largest:.1f}. Taking the change out again brings the weights back to within "
+        f"{found.restored:.0e}."
+    )
+
+
+def equality_words(found: Sequence[Equality]) -> str:
+    """Return how far the layers are apart from PEFT's at most, in words."""
+    largest = max(found, key=lambda one: one.difference)
+    return (
+        f"Max difference {largest.difference:.0e} ({largest.what}, where the largest value is {largest.largest:.2g})."
+    )
+
+
+def equality_table(found: Sequence[Equality]) -> list[list[Any]]:
+    """Return what was compared as rows."""
+    return [
+        [one.what, f"{one.difference:.1e}" if one.difference else "0", f"{one.largest:.2g}"]
+        for one in found
+        if math.isfinite(one.difference)
+    ]
