@@ -57,6 +57,11 @@ class Row:
     losses: str = ""
 
     @property
+    def is_control(self) -> bool:
+        """Whether it was trained on the new style alone, from chance: what the others are compared with."""
+        return self.stage == SCRATCH and self.gain is not None
+
+    @property
     def share(self) -> float:
         """Share of the parameters that were trained, from 0 to 1."""
         return self.trainable / self.total

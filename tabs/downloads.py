@@ -34,6 +34,7 @@ def download_button(
     inputs: Sequence[gr.components.Component],
     status: gr.HTML,
     type: str = "text/plain",
+    js: str | None = None,
     **arguments: Any,
 ) -> gr.Button:
     """Add a button that saves a file and return it.
@@ -42,6 +43,7 @@ def download_button(
         make: from the values of ``inputs`` to the file's name and its text; a VisitorError is shown.
         status: where a message goes.
         type: of the file, as browsers call it.
+        js: that changes the values in the page before they are sent.
     """
     button = gr.Button(title, scale=0, **arguments)
     file = gr.Textbox("", visible=False, label="file")
@@ -53,7 +55,7 @@ def download_button(
             return ["", message(str(error), alert=True)]
         return [json.dumps({"name": name, "text": text, "type": f"{type};charset=utf-8"}), message(f"Saved as {name}.")]
 
-    saved = button.click(made, list(inputs), [file, status], **PRIVATE)
+    saved = button.click(made, list(inputs), [file, status], js=js, **PRIVATE)
     # The text is not needed any longer, and must not be sent again with another event.
     saved.then(None, file, None, js=SAVE_JS, **PRIVATE).then(lambda: "", None, file, queue=False, **PRIVATE)
     return button
