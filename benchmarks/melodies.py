@@ -162,7 +162,7 @@ def main() -> None:
         "temperature": f"{settings.temperature:g}",
         "top_p": f"{settings.top_p:g}",
     }
-    report(figures, facts=facts, as_json=arguments.json)
+    report(figures, facts=facts, as_json=arguments.json, save=arguments.save)
 
 
 if __name__ == "__main__":

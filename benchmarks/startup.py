@@ -105,6 +105,7 @@ def main() -> None:
         ],
         facts={"repeats": str(arguments.repeats)},
         as_json=arguments.json,
+        save=arguments.save,
     )
 
 

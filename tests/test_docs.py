@@ -1,0 +1,48 @@
+"""The documents say what was measured, and name what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+tables = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(tables)
+
+LINK = re.compile(r"\]\((?!https?:|#|\?)([^)#\s]+)")
+
+
+def test_a_table_is_made_from_what_was_saved(tmp_path: Path) -> None:
+    figure = {"name": "ratio", "meaning": "one against two", "value": 1.23456, "unit": "x", "aim": "<= 2"}
+    other = figure | {"name": "other", "aim": "", "unit": ""}
+    saved = {"facts": {"cores": "2"}, "figures": [figure, other]}
+    (tmp_path / "some.json").write_text(json.dumps(saved))
+    text = "before\n<!-- figures: some ratio -->\nold\n<!-- end of figures -->\nafter\n"
+    once = tables.rendered(text, tmp_path)
+    assert "| one against two | 1.23 x | &lt;= 2 |\n\nMeasured by `benchmarks/some.py` (cores 2).\n<!-- end" in once
+    assert "old" not in once and once.startswith("before\n") and once.endswith("after\n")
+    assert tables.rendered(once, tmp_path) == once
+    assert tables.rendered(text.replace(" ratio", ""), tmp_path).count("| one against two |") == 2
+
+
+def test_a_figure_that_was_not_measured_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.json").write_text(json.dumps({"facts": {}, "figures": []}))
+    with pytest.raises(KeyError):
+        tables.rendered("<!-- figures: some ratio -->\n<!-- end of figures -->", tmp_path)
+
+
+@pytest.mark.parametrize("path", tables.documents(), ids=lambda path: path.name)
+def test_the_tables_are_those_that_were_measured(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert tables.rendered(text) == text, "run python docs/tables.py"
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/*/README.md")], ids=str)
+def test_what_a_document_links_to_is_there(path: Path) -> None:
+    for target in LINK.findall(path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
