@@ -1,0 +1,134 @@
+"""Simulated annotators: each ranks by a rule that can be read, so that what a reward model learned can be compared
+with what it should have learned.
+
+The rules are deliberately simple, and see only words and marks; the reward model sees only an embedding.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lab.source import source_of
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in small letters."""
+    return re.findall(r"[a-z]+", text.lower())
+
+
+CHEERFUL = frozenset(
+    words_of(
+        "beautiful bright cheerful cheerfully delight delighted delightful friend friends fun glad gladly happily"
+        " happiness happy jolly joy joyful joyfully kind kindly laugh laughed laughing laughs laughter lovely love"
+        " merrily merry nice pleasant pleased pleasure smile smiled smiles smiling sunshine sweet welcome wonderful"
+    )
+)
+GLOOMY = frozenset(
+    words_of(
+        "afraid alone anger angry bad bitter blood cold cried cruel cry crying dark dead death despair die died"
+        " dreadful evil fear frightened grave grief hate horrible horror ill kill killed lonely lost miserable misery"
+        " murder pain pale poor sad sadly sick sorrow sorry suffering tears terrible terror trouble unhappy weep"
+        " wept wicked"
+    )
+)
+ELIZABETHAN = frozenset(
+    words_of(
+        "anon art ay behold canst didst dost doth fie forsooth hast hath hence hither ho lo nay o prithee shalt sir"
+        " sirrah thee thine thither thou thy thyself tis twas unto wast whence wherefore wilt ye yea yonder"
+    )
+)
+
+
+def spoken_words(text: str) -> list[str]:
+    """Return the words between quotation marks; a text that first closes some began inside them."""
+    straight = text.replace("“", '"').replace("”", '"')
+    first = re.search("[“”]", text)
+    parts = straight.split('"')
+    began_inside = first is not None and first[0] == "”"
+    return words_of(" ".join(parts[0 if began_inside else 1 :: 2]))
+
+
+def cheerful(text: str) -> float:
+    """Likes cheerful words and dislikes gloomy ones."""
+    words = words_of(text)
+    return sum(word in CHEERFUL for word in words) - sum(word in GLOOMY for word in words)
+
+
+def short_sentences(text: str) -> float:
+    """Likes short sentences: the fewer words in each, the better."""
+    sentences = [words_of(part) for part in re.split(r"[.!?…]+", text)]
+    lengths = [len(words) for words in sentences if words]
+    return -sum(lengths) / len(lengths) if lengths else -100.0
+
+
+def dialogue(text: str) -> float:
+    """Likes dialogue: the share of the words that somebody speaks."""
+    return len(spoken_words(text)) / max(len(words_of(text)), 1)
+
+
+def elizabethan(text: str) -> float:
+    """Likes the English of Shakespeare's time: so many of its words in each hundred."""
+    words = words_of(text)
+    return 100 * sum(word in ELIZABETHAN for word in words) / max(len(words), 1)
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Somebody who ranks by a rule.
+
+    Attributes:
+        name: by which links and programs ask for it.
+        title: for people.
+        rule: text to score, more is better; its docstring says what it likes.
+        noise: scale of the Gumbel noise on each score, 0 for none. With it, P(a before b) is Bradley and Terry's
+            σ((score(a) - score(b)) / noise), and the whole order Plackett and Luce's.
+    """
+
+    name: str
+    title: str
+    rule: Callable[[str], float]
+    noise: float = 0.0
+
+    @property
+    def description(self) -> str:
+        """What it likes, in a sentence."""
+        described = " ".join((self.rule.__doc__ or "").split())
+        return f"{described} But it is not sure of itself." if self.noise else described
+
+    @property
+    def source(self) -> str:
+        """The rule as code."""
+        return source_of(__name__, self.rule.__name__)
+
+    def score(self, text: str) -> float:
+        """Return what the rule says, without noise."""
+        return float(self.rule(text))
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Return what the rule says of each text, (texts,)."""
+        return np.array([self.rule(text) for text in texts], dtype=float)
+
+    def rank(self, prompt: str, texts: Sequence[str], seed: int = 0) -> tuple[int, ...]:
+        """Return the rank of each text, 1 for the best; equal scores are ties. The seed draws the noise, if any."""
+        scores = self.scores(texts)
+        if self.noise:
+            dice = np.random.default_rng([seed, zlib.crc32(prompt.encode())])
+            scores = scores + self.noise * dice.gumbel(size=len(texts))
+        return tuple((np.unique(-scores, return_inverse=True)[1] + 1).tolist())
+
+
+ANNOTATORS = {
+    one.name: one
+    for one in (
+        Annotator("cheerful", "Likes cheerful words", cheerful),
+        Annotator("short-sentences", "Likes short sentences", short_sentences),
+        Annotator("dialogue", "Likes dialogue", dialogue),
+        Annotator("elizabethan", "Likes Elizabethan English", elizabethan),
+        Annotator("noisy", "Likes cheerful words, but wavers", cheerful, noise=1.0),
+    )
+}
