@@ -108,11 +108,17 @@ def check_peft(
 
 
 def _greedy(network: GPT2LMHeadModel, ids: Sequence[int], length: int) -> tuple[int, ...]:
+    """Return the tokens that follow, each the most probable one; what was said before is less welcome."""
     prompt = torch.tensor([list(ids)])
     end = network.config.eos_token_id
     with torch.inference_mode():
         written = network.generate(
-            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=length, do_sample=False, pad_token_id=end
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=length,
+            do_sample=False,
+            repetition_penalty=1.2,
+            pad_token_id=end,
         )
     return tuple(written[0, len(ids) :].tolist())
 

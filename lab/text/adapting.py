@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from lab.text.models import LanguageModel
     from lab.text.stream import Stream
 
-MAX_COLUMNS = 8
+MAX_COLUMNS = 9
+STYLE = "shakespeare"  # of the words that are counted in every text
 DEFAULT_PROMPT = "The king looked at his daughter and said:"
 DEFAULT_ADAPTERS = "shakespeare=1;fairy-tales=1;shakespeare=0.5+fairy-tales=0.5"
 DEFAULT_STRATEGY = "top_p(top_p=0.9,temperature=0.8)"
@@ -250,11 +251,19 @@ def _grown(
                 growing[event.row] = column
             for place, column in enumerate(growing):
                 pieces = model.vocabulary.pieces([token.id for token in column.tokens])
-                growing[place] = replace(column, pieces=tuple(pieces))
+                words = _style_share("".join(pieces)) if column.reason else None
+                growing[place] = replace(column, pieces=tuple(pieces), style_share=words)
             yield list(growing)
             time.sleep(max(0.0, interval - (time.monotonic() - started)))
     finally:
         stream.cancel()
+
+
+def _style_share(text: str) -> float | None:
+    """Return the share of words that are the style's, None where its word list does not ship."""
+    from lab.text.lexicon import style_share, styles_with_words
+
+    return style_share(text, STYLE) if STYLE in styles_with_words() else None
 
 
 def _events(stream: Stream) -> list[Any]:

@@ -113,7 +113,7 @@ def add_switches(offered: Offers) -> tuple[list[Switch], Blend]:
             name, title = offered[place] if place < len(offered) else ("", "")
             with gr.Column(visible=bool(name), min_width=170, elem_classes="sd-slot sd-lora-switch") as group:
                 on = gr.Checkbox(name in singles, label=title or f"Adapter {place + 1}", container=True)
-                strength = percent_slider(f"Strength of {title}, %", value=FULL * singles.get(name, 1.0))
+                strength = percent_slider(f"{title}, %", value=FULL * singles.get(name, 1.0))
             switches.append(Switch(group, on, strength))
         first, second, balance, strength_of_both = _blend_of(next((o for o in outfits if o.is_blend), None), offered)
         choices = _choices(offered)
@@ -124,8 +124,8 @@ def add_switches(offered: Offers) -> tuple[list[Switch], Blend]:
             with gr.Row():
                 one = gr.Dropdown(choices, value=first, label="First", min_width=110)
                 other = gr.Dropdown(choices, value=second, label="Second", min_width=110)
-            mixed = gr.Slider(0, FULL, value=balance, step=1, label="From the first (0) to the second (100)")
-            both = percent_slider("Strength of the blend, %", value=strength_of_both)
+            mixed = gr.Slider(0, FULL, value=balance, step=1, label="First 0 … 100 second")
+            both = percent_slider("Blend, %", value=strength_of_both)
     return switches, Blend(group, on, one, other, mixed, both)
 
 
@@ -238,7 +238,7 @@ class Controls:
             values += [
                 gr.update(visible=bool(name)),
                 gr.update(value=name in singles, label=title or f"Adapter {place + 1}"),
-                gr.update(value=FULL * singles.get(name, 1.0), label=f"Strength of {title}, %"),
+                gr.update(value=FULL * singles.get(name, 1.0), label=f"{title}, %"),
             ]
         first, second, balance, strength = _blend_of(blended, offered)
         choices = _choices(offered)

@@ -46,8 +46,9 @@ class InsidePanel:
             first = choices[0][1] if choices else None
             self.adapter = gr.Dropdown(choices, value=first, label="Adapter", min_width=180, elem_id="sd-lora-adapter")
             self.layer = gr.Dropdown([DEFAULT_LAYER], value=DEFAULT_LAYER, label="Layer", min_width=220)
+        with gr.Row(elem_classes="sd-actions"):
             self._show = gr.Button("Look inside", variant="primary", min_width=130, scale=0)
-        self._status = gr.HTML("", elem_classes="sd-status")
+            self._status = gr.HTML("", elem_classes="sd-status")
         self._summary = gr.Markdown(NOTHING, sanitize_html=True)
         self._matrices = gr.Plot(label="W and ΔW", show_label=False, visible=False)
         with gr.Row():
@@ -72,13 +73,16 @@ class InsidePanel:
             example = cost(default("calc_inputs"), default("calc_outputs"), default("calc_rank"))
             self._cost = gr.Markdown(render.cost_words(example), sanitize_html=True)
             with gr.Row():
-                self._cost_plot = gr.Plot(label="Numbers over the rank", show_label=False, visible=False, min_width=320)
+                self._cost_plot = gr.Plot(
+                    label="Numbers over the rank", show_label=False, visible=False, min_width=300, scale=2
+                )
                 self._costs = gr.Dataframe(
                     headers=render.COST_COLUMNS,
                     label="The loaded model's own layers at this rank",
                     visible=False,
                     interactive=False,
                     min_width=320,
+                    scale=3,
                     show_search="none",
                 )
         with gr.Accordion("Proofs", open=True):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from lab.lora_checks import Equality, MergeCheck
 
 FROZEN, CHANGED = "#5b8fc4", "#d8742a"
-FLOOR = 1e-9  # of singular values against the largest: what is below is rounding
 SPECTRUM_COLUMNS = ["number", "W", "W: energy so far", "ΔW", "ΔW: energy so far"]
-COST_COLUMNS = ["layer", "inputs", "outputs", "numbers in W", "rank", "numbers in A and B", "saved"]
+COST_COLUMNS = ["layer", "size", "W", "r", "A and B", "saved"]
 EQUALITY_COLUMNS = ["compared", "largest difference", "largest value"]
 
 
@@ -27,13 +26,9 @@ def anatomy_summary(found: Anatomy, title: str) -> str:
     return (
         f"W of {found.layer} is {found.inputs:,} × {found.outputs:,} and has rank {found.weight.rank:,}. What {title} "
         f"adds to it, ΔW = s · A B, has rank {found.change.rank:,}, and {share:.1%} of its size (Frobenius norm). The "
-        f"first {found.rank} singular values hold {_share(found.change.energy(found.rank))} of ΔW's energy, and "
-        f"{_share(found.weight.energy(found.rank))} of W's."
+        f"first {found.rank} singular values hold {found.change.energy(found.rank):.1%} of ΔW's energy, and "
+        f"{found.weight.energy(found.rank):.1%} of W's."
     )
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}" if value < 0.9995 or value == 1 else "all"
 
 
 def matrix_plot(found: Anatomy) -> Figure:
@@ -101,20 +96,18 @@ def spectrum_plot(found: Anatomy) -> Figure:
     figure = go.Figure()
     for name, one, colour in (("W, frozen", found.weight, FROZEN), ("ΔW, changed", found.change, CHANGED)):
         shares = _against_largest(one)
-        above = [value if value >= FLOOR else None for value in shares]
         figure.add_scatter(
             x=list(range(1, len(shares) + 1)),
-            y=above,
+            y=shares,
             name=f"{name}: rank {one.rank:,}",
             mode="lines+markers",
             marker={"size": 7 if one is found.change else 4, "color": colour},
             line={"color": colour},
-            connectgaps=False,
             hovertemplate="number %{x}: %{y:.3g} of the largest<extra>" + name + "</extra>",
         )
     figure.add_vline(x=found.rank + 0.5, line={"color": CHANGED, "dash": "dot", "width": 1.5})
-    figure.update_xaxes(title="singular value, the largest first", type="log")
-    figure.update_yaxes(title="size against the largest", type="log", exponentformat="power", rangemode="normal")
+    figure.update_xaxes(title="singular value, the largest first", type="log", dtick="D2")
+    figure.update_yaxes(title="size against the largest", rangemode="tozero")
     return calm(figure, height=380)
 
 
@@ -161,8 +154,7 @@ def cost_table(costs: Sequence[PartCost]) -> list[list[str]]:
     rows = [
         [
             f"{one.part} × {one.count}",
-            f"{one.cost.inputs:,}",
-            f"{one.cost.outputs:,}",
+            f"{one.cost.inputs:,} × {one.cost.outputs:,}",
             f"{one.count * one.cost.full:,}",
             f"{one.cost.rank:,}",
             f"{one.count * one.cost.low_rank:,}",
@@ -171,7 +163,7 @@ def cost_table(costs: Sequence[PartCost]) -> list[list[str]]:
         for one in costs
     ]
     full, low_rank = total(costs)
-    return [*rows, ["all", "", "", f"{full:,}", "", f"{low_rank:,}", f"{1 - low_rank / full:.1%}"]]
+    return [*rows, ["all", "", f"{full:,}", "", f"{low_rank:,}", f"{1 - low_rank / full:.1%}"]]
 
 
 def cost_plot(one: Cost) -> Figure:
@@ -205,8 +197,8 @@ def cost_plot(one: Cost) -> Figure:
         name=f"rank {one.rank:,}",
         hovertemplate="rank %{x:,}: %{y:,} numbers<extra></extra>",
     )
-    figure.update_xaxes(title="rank", type="log")
-    figure.update_yaxes(title="numbers", type="log")
+    figure.update_xaxes(title="rank", type="log", dtick="D2")
+    figure.update_yaxes(title="numbers", type="log", dtick=1)
     return calm(figure, height=300)
 
 

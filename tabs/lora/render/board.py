@@ -105,7 +105,7 @@ def _measures(column: Column, result: Adaptation) -> str:
     if column.measures is None:
         return '<dl class="sd-measures"></dl>'
     rows = [
-        (f"perplexity under {name}", "exp of the mean surprise at this text's tokens, none of it drawn anew", value)
+        (f"perplexity: {name}", "exp of the mean surprise at this very text, none of it drawn anew", value)
         for name, value in _perplexities(column, result)
     ]
     if column.style_share is not None:
@@ -138,5 +138,14 @@ def _perplexities(column: Column, result: Adaptation) -> list[tuple[str, str]]:
             shown = "…" if not result.done else "–"
         else:
             shown = f"{value:,.1f}" if value < 1e6 else f"{value:.1e}"
-        found.append(("the base" if outfit.is_base else outfit.label(result.titles), shown))
+        found.append((_reader(outfit, column, result), shown))
     return found
+
+
+def _reader(outfit: Outfit, column: Column, result: Adaptation) -> str:
+    """Return who reads a text, as short as can be."""
+    if outfit.is_base:
+        return "base"
+    if outfit == column.outfit:
+        return "this blend" if outfit.is_blend else "this adapter"
+    return "the blend" if outfit.is_blend else outfit.label(result.titles)
