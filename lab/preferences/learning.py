@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,6 +60,12 @@ class Learnt:
     def model(self) -> RewardModel:
         """The reward model."""
         return self.fit.model
+
+    @cached_property
+    def shipped(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards and true scores of the completions of the pool's held-out prompts, both (completions,)."""
+        completions = [one for prompt in self.pool.held_out for one in prompt.completions]
+        return self.model.score(completions), self.annotator.scores([one.text for one in completions])
 
 
 class Learner:
@@ -181,8 +188,6 @@ def simulate(annotator: Annotator, pool: Pool, count: int, seed: int = 0) -> lis
     found = []
     for number in range(count):
         prompt = prompts[number % len(prompts)]
-        some = dice.permutation(len(prompt.texts))[:COMPLETIONS]
-        texts = tuple(prompt.texts[n] for n in some)
-        ranks = annotator.rank(prompt.prompt, texts, seed + number)
-        found.append(Ranked(prompt.prompt, texts, tuple(ranks), annotator.title))
+        texts = tuple(prompt.texts[n] for n in dice.permutation(len(prompt.texts))[:COMPLETIONS])
+        found.append(Ranked(prompt.prompt, texts, annotator.rank(prompt.prompt, texts, seed + number), annotator.name))
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab.preferences.annotators import ANNOTATORS
 from lab.preferences.heads import HeadKind
 from lab.preferences.settings import RewardSettings, Source
 from tabs.controls import slider
@@ -21,10 +22,6 @@ HEADS = [("linear: one weight per number", str(HeadKind.LINEAR)), ("small MLP", 
 
 def annotator_choices() -> list[tuple[str, str]]:
     """Return title and name of each simulated annotator."""
-    try:
-        from lab.preferences.annotators import ANNOTATORS
-    except ImportError:
-        return [("Likes cheerful words", "cheerful")]
     return [(annotator.title, name) for name, annotator in ANNOTATORS.items()]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -13,6 +14,7 @@ from lab.errors import VisitorError
 from lab.preferences import PreferenceError, checked_class_code, checked_session
 from lab.preferences.rounds import PROMPTS, Round, class_settings, write_round
 from lab.preferences.settings import RewardSettings, Source
+from lab.text.adapters import add_shipped
 from lab.text.models import LanguageModel
 from tabs.controls import slider
 from tabs.loading import run_with_model
@@ -22,6 +24,9 @@ from tabs.reward.ordering import Entry, add_ordering, groups_of, listing, read_o
 from tabs.reward.render.rank import PAIR_COLUMNS, author, lead, order_in_words, pair_table
 from tabs.reward.shared import Controls, Shared
 from tabs.runs import Runs
+
+if TYPE_CHECKING:
+    from lab.text.engine import Engine
 
 FOR_CLASS, FOR_ME = "class", "me"
 AUDIENCES = [("for the class, without my name", FOR_CLASS), ("for myself: nobody else sees it", FOR_ME)]
@@ -321,5 +326,10 @@ class RankPanel:
 
 
 def adapters_of(model: LanguageModel) -> tuple[str, ...]:
-    """Return the adapters that a model has at hand."""
-    return ()
+    """Return the adapters that ship for a model, once its engine has them."""
+    return _adapters_of(model.engine, model.name)
+
+
+@lru_cache(maxsize=8)
+def _adapters_of(engine: Engine, name: str) -> tuple[str, ...]:
+    return tuple(add_shipped(engine, name))
