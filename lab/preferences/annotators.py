@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lab.preferences.pairs import Pairs, Ranked
+from lab.preferences.pool import PoolPrompt
 from lab.source import source_of
 
 
@@ -132,3 +134,36 @@ ANNOTATORS = {
         Annotator("noisy", "Likes cheerful words, but wavers", cheerful, noise=1.0),
     )
 }
+
+
+def simulate(
+    annotator: Annotator, prompts: Sequence[PoolPrompt], count: int, per_ranking: int = 4, seed: int = 0
+) -> list[Ranked]:
+    """Return rankings by an annotator: prompt after prompt in an order that the seed draws, some texts of each.
+
+    Fewer rankings are the beginning of more, so a learning curve grows by what is added.
+    """
+    dice = np.random.default_rng(seed)
+    order = dice.permutation(len(prompts))
+    found = []
+    for number in range(count):
+        prompt = prompts[order[number % len(order)]]
+        texts = tuple(prompt.texts[n] for n in dice.permutation(len(prompt.texts))[:per_ranking])
+        found.append(Ranked(prompt.prompt, texts, annotator.rank(prompt.prompt, texts, seed + number), annotator.name))
+    return found
+
+
+def ceiling(annotator: Annotator, pairs: Pairs) -> float:
+    """Return the share of an annotator's pairs that its own rule orders as it did, equal scores counting half.
+
+    1 without noise. With noise no reward model can be expected to do better on many pairs, for what chance decided
+    cannot be learned.
+
+    Raises:
+        ValueError: if there is no pair.
+    """
+    if not len(pairs):
+        raise ValueError("there is no pair")
+    scores = annotator.scores([completion.text for completion in pairs.completions])
+    margins = scores[pairs.chosen] - scores[pairs.rejected]
+    return float(np.where(margins == 0, 0.5, margins > 0).mean())
