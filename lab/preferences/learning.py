@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.preferences.bradley_terry import RewardModel
     from lab.preferences.fitting import Fit
     from lab.preferences.pairs import Pairs, Ranked
-    from lab.preferences.pool import Pool
+    from lab.preferences.pool import Pool, PoolPrompt
     from lab.preferences.store import Store
 
 MAX_RANKINGS = 10_000  # of people, the newest
@@ -116,7 +116,7 @@ class Learner:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        simulated = simulate(annotator, pool, count)
+        simulated = simulate(annotator, pool.train, count)
         by_hand = [Ranked(prompt, (chosen, rejected), (1, 2), "by hand") for prompt, chosen, rejected in added]
         pairs = pairs_of([*people, *simulated, *by_hand])
         if pairs.left_out:
@@ -176,18 +176,18 @@ def fair(rankings: Sequence[Ranking]) -> list[Ranking]:
     return kept[::-1]
 
 
-def simulate(annotator: Annotator, pool: Pool, count: int, seed: int = 0) -> list[Ranked]:
-    """Return rankings that a simulated annotator gives: of four completions each, prompt after prompt of the pool.
+def simulate(annotator: Annotator, prompts: Sequence[PoolPrompt], count: int, seed: int = 0) -> list[Ranked]:
+    """Return rankings that a simulated annotator gives: of four completions each, prompt after prompt.
 
     Fewer rankings are the beginning of more, so that a learning curve grows by what is added.
     """
     from lab.preferences.pairs import Ranked
 
     dice = np.random.default_rng(seed)
-    prompts = [pool.train[number] for number in dice.permutation(len(pool.train))]
+    order = dice.permutation(len(prompts))
     found = []
     for number in range(count):
-        prompt = prompts[number % len(prompts)]
+        prompt = prompts[order[number % len(order)]]
         texts = tuple(prompt.texts[n] for n in dice.permutation(len(prompt.texts))[:COMPLETIONS])
         found.append(Ranked(prompt.prompt, texts, annotator.rank(prompt.prompt, texts, seed + number), annotator.name))
     return found
