@@ -22,6 +22,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab import hosting
 from lab.embeddings import Embedder
 from lab.errors import ModelUnavailable, VisitorError
 from lab.links import read_query
@@ -84,12 +85,13 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
 
 
 def _restorer(slug: str, page: Page, only: bool) -> Any:
-    def restore(request: gr.Request) -> list[Any]:
+    def restore(request: gr.Request) -> Any:
         query: Mapping[str, str] = dict(request.query_params)
         mine = query.get("tab", slug if only else "") == slug
         unpacked, unreadable = read_query(query)
         # A link that cannot be unpacked goes on as it is: the settings tell the visitor.
-        return list(page.restore((query if unreadable else unpacked) if mine else {}))
+        values = list(page.restore((query if unreadable else unpacked) if mine else {}))
+        return values[0] if len(values) == 1 else values
 
     return restore
 
@@ -129,6 +131,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None) -> None:
     """Start the app (with some tabs only, if named) and serve until interrupted."""
     options = arguments(argv)
+    hosting.prepare()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
