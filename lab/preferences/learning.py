@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from lab.preferences.annotators import Annotator
     from lab.preferences.bradley_terry import RewardModel
     from lab.preferences.fitting import Fit
-    from lab.preferences.pairs import Pairs, Ranked
-    from lab.preferences.pool import Pool, PoolPrompt
+    from lab.preferences.pairs import Pairs
+    from lab.preferences.pool import Pool
     from lab.preferences.store import Store
 
 MAX_RANKINGS = 10_000  # of people, the newest
 MAX_OF_ONE = 200  # of one visitor in a class, so that nobody speaks for all
 KEPT = 64  # fitted models
-COMPLETIONS = 4  # in a simulated ranking
 
 Added = Sequence[tuple[str, str, str]]  # pairs of a visitor's own: prompt, chosen, rejected
 
@@ -94,7 +93,7 @@ class Learner:
             StoreError: if the rankings cannot be read.
             ModelUnavailable: if the embedder cannot be loaded.
         """
-        from lab.preferences.annotators import ANNOTATORS
+        from lab.preferences.annotators import ANNOTATORS, simulate
         from lab.preferences.fitting import fit
         from lab.preferences.pairs import Ranked, pairs_of
         from lab.preferences.pool import load_pool
@@ -174,20 +173,3 @@ def fair(rankings: Sequence[Ranking]) -> list[Ranking]:
         if counts[ranking.session] <= MAX_OF_ONE:
             kept.append(ranking)
     return kept[::-1]
-
-
-def simulate(annotator: Annotator, prompts: Sequence[PoolPrompt], count: int, seed: int = 0) -> list[Ranked]:
-    """Return rankings that a simulated annotator gives: of four completions each, prompt after prompt.
-
-    Fewer rankings are the beginning of more, so that a learning curve grows by what is added.
-    """
-    from lab.preferences.pairs import Ranked
-
-    dice = np.random.default_rng(seed)
-    order = dice.permutation(len(prompts))
-    found = []
-    for number in range(count):
-        prompt = prompts[order[number % len(order)]]
-        texts = tuple(prompt.texts[n] for n in dice.permutation(len(prompt.texts))[:COMPLETIONS])
-        found.append(Ranked(prompt.prompt, texts, annotator.rank(prompt.prompt, texts, seed + number), annotator.name))
-    return found
