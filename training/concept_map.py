@@ -18,7 +18,9 @@ from lab.embeddings.concepts import AMBIGUOUS, FOLDER, all_entries, fingerprint,
 from lab.embeddings.geometry import pca, tsne
 from lab.embeddings.grouping import Grouping, group, tf_idf
 
-TABLE = "| list | family | form | entries | silhouette | nearest other list |\n| --- | --- | --- | ---: | ---: | --- |\n"
+TABLE = (
+    "| list | family | form | entries | silhouette | nearest other list |\n| --- | --- | --- | ---: | ---: | --- |\n"
+)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The concept lists that ship, with embeddings, projections and figures computed beforehand by training/concept_map.py."""
+"""The concept lists that ship, with what training/concept_map.py computed of them: embeddings, projections, figures."""
 
 from __future__ import annotations
 

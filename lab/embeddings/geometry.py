@@ -1,4 +1,4 @@
-"""What can be done with embeddings: similarity, projections to a plane or a room, neighbours, odd one out, analogy, axis.
+"""What can be done with embeddings: similarity, projections to a plane or a room, neighbours, odd one out and more.
 
 Vectors are rows; where not said otherwise they need not have unit length.
 """

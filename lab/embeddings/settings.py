@@ -33,7 +33,7 @@ class Method(StrEnum):
 
 
 class EmbeddingSettings(Settings):
-    """All that a visitor of the embeddings tab can set. Empty ``lists`` are all, ``model`` empty is the built-in one."""
+    """All that a visitor of the embeddings tab can set. ``lists`` empty are all, ``model`` the built-in one."""
 
     view: View = View.MAP
     model: str = Field("", max_length=100)

@@ -50,7 +50,9 @@ def read_lines(written: str) -> tuple[list[Line], list[str]]:
     if empty:
         notes.append(_counted(empty, "empty line was", "empty lines were") + " passed over.")
     if duplicates:
-        notes.append(_counted(duplicates, "line was there before and counts", "lines were there before and count") + " once.")
+        notes.append(
+            _counted(duplicates, "line was there before and counts", "lines were there before and count") + " once."
+        )
     if beyond:
         notes.append(
             f"There is room for {MAX_LINES} lines; "
@@ -63,16 +65,26 @@ def read_lines(written: str) -> tuple[list[Line], list[str]]:
     return lines, [*notes, *about_scripts([line.text for line in lines])]
 
 
-def read_items(written: str, most: int = 60) -> tuple[list[str], list[str]]:
-    """Return the items of a short list, separated by line ends, or by commas if it is one line; and notes."""
-    parts = written.splitlines() if "\n" in written.strip() else written.split(",")
+def read_items(written: str, most: int = 60, commas: bool = True) -> tuple[list[str], list[str]]:
+    """Return the items of a short list and notes on what was left out, cut or may surprise.
+
+    Args:
+        most: items that are taken.
+        commas: whether they divide what stands on one line; line ends always divide.
+    """
+    parts = written.split(",") if commas and "\n" not in written.strip() else written.splitlines()
     items = list(dict.fromkeys(part.strip()[:MAX_CHARACTERS] for part in parts if part.strip()))
     notes = []
     given = sum(1 for part in parts if part.strip())
     if given > len(items):
-        notes.append(_counted(given - len(items), "item was there before and counts", "items were there before and count") + " once.")
+        notes.append(
+            _counted(given - len(items), "item was there before and counts", "items were there before and count")
+            + " once."
+        )
     if len(items) > most:
-        notes.append(f"There is room for {most} items; the other {len(items) - most} are left out here. They stay in the box.")
+        notes.append(
+            f"There is room for {most} items; the other {len(items) - most} are left out here. They stay in the box."
+        )
     return items[:most], [*notes, *about_scripts(items[:most])]
 
 

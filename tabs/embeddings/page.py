@@ -13,9 +13,14 @@ from lab.embeddings.concepts import load_lists
 from lab.embeddings.mapping import draw_map
 from lab.embeddings.settings import EmbeddingSettings, View
 from lab.errors import VisitorError
+from tabs.embeddings.axis import AxisPanel
 from tabs.embeddings.controls import Controls
 from tabs.embeddings.map import MapPanel
 from tabs.embeddings.render.maps import concept_figure
+from tabs.embeddings.search import AnalogyPanel, OddPanel, QueryPanel
+from tabs.embeddings.senses import SensesPanel
+from tabs.embeddings.similarity import MatrixPanel, PairPanel, ProbePanel
+from tabs.embeddings.tool import Tool
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
 from tabs.rendering import message
 from tabs.sources import add_sources
@@ -40,6 +45,14 @@ VIEW_TITLES = {
     View.AXIS: "Axis",
     View.MELODIES: "Melodies",
     View.MADE: "Texts we made",
+}
+
+PANELS: dict[View, tuple[type[Tool], ...]] = {
+    View.MAP: (MapPanel,),
+    View.SENSES: (SensesPanel,),
+    View.SIMILARITY: (PairPanel, MatrixPanel, ProbePanel),
+    View.SEARCH: (QueryPanel, OddPanel, AnalogyPanel),
+    View.AXIS: (AxisPanel,),
 }
 
 SOURCES = {
@@ -81,10 +94,13 @@ class _EmbeddingsPage:
         view = gr.State(View.MAP.value)
         components: dict[str, Any] = {"view": view}
         tabs: dict[View, gr.Tab] = {}
+        self._panels: list[tuple[View, Tool]] = []
         with gr.Tabs(elem_id="sd-embeddings-tools", overflow_behavior="wrap") as self._tools:
-            with gr.Tab(VIEW_TITLES[View.MAP], id=View.MAP.value) as tabs[View.MAP]:
-                self._map = MapPanel(services)
-                components |= self._map.controls
+            for name, kinds in PANELS.items():
+                with gr.Tab(VIEW_TITLES[name], id=name.value) as tabs[name]:
+                    self._panels += [(name, kind(services)) for kind in kinds]
+        for _, panel in self._panels:
+            components |= panel.controls
         components["model"] = gr.Dropdown(
             [(title, name) for name, title in services.embedder.choices.items()],
             value=BUILT_IN,
@@ -93,8 +109,7 @@ class _EmbeddingsPage:
         )
         self._model_status = gr.HTML("", visible=False)
         self._controls = Controls(components)
-        self._panels = {View.MAP: self._map}
-        for panel in self._panels.values():
+        for _, panel in self._panels:
             panel.wire(self._controls)
         with gr.Row(elem_classes="sd-actions"):
             link_controls("embeddings", self._query, self._controls.all)
@@ -103,7 +118,8 @@ class _EmbeddingsPage:
         for name, tab in tabs.items():
             tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
         # The first look at the tab draws the map: selecting is what Gradio reports when a tab is first seen, too.
-        tabs[View.MAP].select(self._map.first, self._map.inputs + [self._map.drawn], self._map.outputs, **PRIVATE)
+        first_map = self._panels[0][1]
+        tabs[View.MAP].select(first_map.first, [first_map.drawn, *first_map.inputs], first_map.outputs, **PRIVATE)
         components["model"].input(
             self._choose_model, components["model"], [components["model"], self._model_status], **PRIVATE
         )
@@ -136,6 +152,6 @@ class _EmbeddingsPage:
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
-        for view, panel in self._panels.items():
+        for view, panel in self._panels:
             run = only_if(view, panel.run, len(panel.outputs))
             restored.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)

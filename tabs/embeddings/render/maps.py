@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.embeddings.mapping import ConceptMap, SenseMap
+from lab.embeddings.mapping import ConceptMap, InSense, SenseMap
 from lab.embeddings.settings import Method
 from tabs.embeddings.render.points import HEIGHT, Mark, hover_text, map_figure
 from tabs.rendering import INK, calm, plain_label
@@ -56,7 +56,13 @@ def category_table(found: ConceptMap) -> list[list[Any]]:
             counts[point.category] = counts.get(point.category, 0) + 1
         return [[name, count, "–", "–", "–"] for name, count in counts.items()]
     return [
-        [row.category, row.points, f"{row.silhouette:.2f}", f"{row.neighbours:.0%}", f"{row.nearest} ({row.cosine:.2f})"]
+        [
+            row.category,
+            row.points,
+            f"{row.silhouette:.2f}",
+            f"{row.neighbours:.0%}",
+            f"{row.nearest} ({row.cosine:.2f})",
+        ]
         for row in sorted(found.grouping.categories, key=lambda row: -row.silhouette)
     ]
 
@@ -67,7 +73,9 @@ def point_table(found: ConceptMap) -> list[list[Any]]:
     for n, (point, place) in enumerate(zip(found.points, found.projection.points, strict=True)):
         other, cosine = found.nearest[n]
         where = [f"{value:.2f}" for value in place]
-        rows.append([point.text, point.category, found.points[other].text, f"{cosine:.2f}", *where, *[""] * (3 - len(where))])
+        rows.append(
+            [point.text, point.category, found.points[other].text, f"{cosine:.2f}", *where, *[""] * (3 - len(where))]
+        )
     own = [row for row, point in zip(rows, found.points, strict=True) if point.family == "own"]
     return own + [row for row, point in zip(rows, found.points, strict=True) if point.family != "own"]
 
@@ -156,18 +164,36 @@ def _add_sentences(
         )
 
 
+SENSE_COLUMNS = ["text", "kin: first sense", "kin: second sense", "leans to", "meant"]
+
+
 def sense_columns(found: SenseMap) -> list[str]:
     """Return the table's headers."""
-    return ["text", *(f"cosine to kin: {sense.sense}" for sense in found.senses), "leans to", "meant"]
+    return [SENSE_COLUMNS[0], *(f"kin: {sense.sense}" for sense in found.senses), *SENSE_COLUMNS[3:]]
 
 
 def sense_table(found: SenseMap) -> list[list[Any]]:
     """Return each text with its cosine to the kin of both senses, and to which it leans."""
-    names = [sense.sense for sense in found.senses]
     rows = []
     for text in found.texts:
-        lean = names[max(range(len(names)), key=lambda n: text.cosines[n])]
+        lean = leaning(found, text)
         meant = "yours" if text.own else text.sense or "–"
-        wrong = bool(text.sense) and lean != text.sense
-        rows.append([text.text, *(f"{value:.2f}" for value in text.cosines), lean + (" ✗" if wrong else ""), meant])
+        wrong = " ✗" if text.sense and lean != text.sense else ""
+        rows.append([text.text, *(f"{value:.2f}" for value in text.cosines), lean + wrong, meant])
     return rows
+
+
+def leaning(found: SenseMap, text: InSense) -> str:
+    """Return the sense whose kin is nearer to a text."""
+    return found.senses[max(range(len(text.cosines)), key=lambda n: text.cosines[n])].sense
+
+
+def told_senses(found: SenseMap) -> str:
+    """Return in words how many of our sentences lean to the sense that is meant."""
+    ours = [text for text in found.texts if text.sense]
+    right = sum(leaning(found, text) == text.sense for text in ours)
+    alone = leaning(found, found.texts[0])
+    return (
+        f"{right} of {len(ours)} sentences lean to the sense that is meant. "
+        f"“{found.word}” alone leans to the sense “{alone}”."
+    )

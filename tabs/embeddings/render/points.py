@@ -52,7 +52,7 @@ def map_figure(marks: Sequence[Mark], projection: Projection, *, labels: bool = 
             "symbol": (SHAPES_3D if solid else SHAPES).get(family, "circle"),
             "size": (7 if own else 4.5) if solid else (14 if own else 9),
             "color": colours[category],
-            "opacity": 0.95 if own else 0.8,
+            "opacity": 0.95 if own else 0.7,
             "line": {"width": 1.2 if own else 0, "color": INK},
         }
         shared = {
@@ -128,7 +128,7 @@ def _add_labels(figure: Figure, marks: Sequence[Mark], points: np.ndarray, colou
             y=y,
             text=f"<b>{plain_label(short(name))}</b>",
             showarrow=False,
-            font={"size": 12.5, "color": colours[name], "shadow": "auto"},
+            font={"size": 12.5, "color": colours[name]},
         )
 
 
