@@ -7,7 +7,6 @@ the process. Serving is not touched: the process comes last where the processor 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,12 +30,13 @@ if TYPE_CHECKING:
 MAX_STEPS, MAX_SECONDS = 400, 900.0
 POLL = 0.5  # seconds after which a snapshot comes even if nothing is new: a visitor who has left is noticed by it
 SILENCE = 180.0  # seconds without a word after which a process counts as stuck
-THREADS = min(2, os.cpu_count() or 1)
-EVALUATIONS = 8  # of the held-out loss in a training, beside the one before it
+THREADS = 1  # the other core is for those who generate; with two, each step waits for the one that somebody else holds
+EVALUATIONS = 6  # of the held-out loss in a training, beside the one before it
 
 LOST = "The training process was ended from outside, perhaps because memory ran out. Other things go on working."
 STUCK = "The training got stuck and was ended. Please try again, with fewer steps if need be."
 LONG = f"After {MAX_SECONDS / 60:.0f} minutes the training was ended, so that others get their turn."
+NO_PROCESS = "No training process could be started just now. Please try again in a moment."
 FIRST = Standing(0, 0.0)
 NO_FILES = "This model cannot be trained here: its files are not on this machine."
 STOPPED_EARLY = "Stopped before it was your turn."
@@ -60,7 +60,7 @@ class Phase(StrEnum):
 
 
 class Wish(Protocol):
-    """What a visitor may wish for in the middle: that it stops."""
+    """What a visitor may wish for in the middle: that it stops. Such as ``threading.Event``."""
 
     def is_set(self) -> bool: ...
 
@@ -213,11 +213,18 @@ def wait(place: Place, stop: Wish) -> Iterator[Standing]:
 def started(
     model: LanguageModel, tokens: Sequence[int], runs: Sequence[TuningSettings], *, forgetting: bool = False
 ) -> Worker:
-    """Return a process that trains. Raises TuningError if there are no files that it could start from."""
+    """Return a process that trains.
+
+    Raises:
+        TuningError: if there are no files that it could start from, or the machine lets no process start.
+    """
     if model.folder is None or not model.folder.is_dir():
         raise TuningError(NO_FILES)
     values = [run.model_dump(mode="json") for run in runs]
-    return Worker(model.folder, tokens, values, threads=THREADS, forgetting=forgetting)
+    try:
+        return Worker(model.folder, tokens, values, threads=THREADS, forgetting=forgetting)
+    except OSError as error:
+        raise TuningError(NO_PROCESS) from error
 
 
 def events(worker: Worker, stop: Wish) -> Iterator[Message | str | None]:

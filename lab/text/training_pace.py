@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STARTUP = 9.0  # seconds until a process has its libraries and the base, first guess
 SPEED = 60e9  # floating-point operations per second of a training, first guess
-MEASURED_WINDOWS = 32  # at most, in a measurement of the held-out loss
+MEASURED_WINDOWS = 16  # at most, in a measurement of the held-out loss
 
 
 @dataclass

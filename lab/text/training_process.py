@@ -62,6 +62,7 @@ def work(job: Mapping[str, Any], tokens: bytes, send: Send) -> None:
     import torch
     from transformers import GPT2LMHeadModel
 
+    from lab.text.training_pace import MEASURED_WINDOWS
     from lab.text.tuning import split_tokens, tune
     from lab.text.tuning_settings import TuningSettings
 
@@ -74,7 +75,7 @@ def work(job: Mapping[str, Any], tokens: bytes, send: Send) -> None:
     for number, values in enumerate(job["runs"]):
         settings = TuningSettings(**values)
         step = None
-        for step in tune(copy.deepcopy(base), corpus, settings):
+        for step in tune(copy.deepcopy(base), corpus, settings, held_out_windows=MEASURED_WINDOWS):
             _tell(step, number, send)
         if step is not None:
             send({"kind": "finished", "run": number} | _outcome(step, base, own))
