@@ -60,7 +60,8 @@ class LoRALinear(nn.Module):
         y = self.base(x)
         if self.merged:
             return y
-        return y + low_rank(self.dropout(x), self.A, self.B) * (self.scale * self.strength)
+        scaled = self.A * (self.scale * self.strength)  # rather than the product, which has a row for every token
+        return y + low_rank(self.dropout(x), scaled, self.B)
 
     def delta(self) -> torch.Tensor:
         """Return the change of the weight, (inputs, outputs), at the present strength."""

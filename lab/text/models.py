@@ -6,12 +6,13 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ModelUnavailable
+from lab.text.adapters import BUILT_IN, ShippedAdapter, add_shipped
 
 if TYPE_CHECKING:
     from lab.text.engine import Engine
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = "prose-gpt2"
 GPT2 = "openai-community/gpt2"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 HUB_TIMEOUT = 10  # seconds without an answer after which the Hub counts as unreachable
@@ -36,6 +36,7 @@ class LanguageModel:
         parameters: their number, a tied one counted once.
         context: most tokens that prompt and continuation have together.
         folder: with its files, for those who want the weights in a process of their own.
+        adapters: those that ship for it, by the name with which rows ask the engine for them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LanguageModel:
     layers: int
     width: int
     folder: Path | None = None
+    adapters: Mapping[str, ShippedAdapter] = field(default_factory=dict)
 
 
 class Models:
@@ -112,6 +114,10 @@ class Models:
                     raise
         return self._loaded[name]
 
+    def adopt(self, model: LanguageModel) -> None:
+        """Serve a model that was made elsewhere under its name. The one that was there is not closed."""
+        self._loaded[model.name] = model
+
     def close(self) -> None:
         """Stop all engines."""
         for model in self._loaded.values():
@@ -172,6 +178,7 @@ def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> Langua
         layers=config.n_layer,
         width=config.n_embd,
         folder=folder,
+        adapters=add_shipped(engine, name),
     )
 
 

@@ -1,0 +1,141 @@
+"""The styles for which adapters ship: which texts are trained on, chosen by, and measured by.
+
+Texts to measure by are whole plays, tales or books, since pages of one work resemble each other too much. The base
+model has read all books of the prose corpus but the last four, these styles' among them; only Shakespeare is new to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.corpus import read_books, read_text
+
+# How the plays begin that are not trained on: the corpus has no mark between plays.
+TITUS, TROILUS = "Noble patricians, patrons of my right", "In Troy, there lies the scene"
+JEEVES_STORIES, RIGHT_HO_JEEVES = 20, 64  # positions in the prose corpus, counted from 1
+GRIMM = 82
+SCIENCE_FICTION = (41, 177, 47, 101, 79)
+TIME_MACHINE, FIRST_MEN_IN_THE_MOON = 130, 181
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a style is trained on, chosen by (rank, targets, best step) and measured by."""
+
+    training: str
+    validation: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Style:
+    """A voice to be learnt.
+
+    Attributes:
+        name: of the adapter.
+        title: for people.
+        works: what is read, in words, for the card: to train on, to choose by, to measure by.
+        steps: of training; smaller texts need fewer.
+        rank: instead of the grid's choice: plays are further from what the base has read than any book of prose.
+        read: returns the texts, given the prose corpus' books and Shakespeare's file.
+    """
+
+    name: str
+    title: str
+    works: tuple[str, str, str]
+    steps: int
+    read: Callable[[list[str], Path], Texts]
+    rank: int | None = None
+
+
+def _shakespeare(_: list[str], file: Path) -> Texts:
+    text = read_text(file)
+    first, second = (_start_of_speech(text, line) for line in (TITUS, TROILUS))
+    return Texts(text[:first], text[first:second], text[second:])
+
+
+def _start_of_speech(text: str, line: str) -> int:
+    """Return where the speech with this line begins, its speaker's name included. Raises ValueError without it."""
+    if text.count(line) != 1:
+        raise ValueError(f"this is not the Shakespeare corpus: “{line}” is in it {text.count(line)} times")
+    return text.rfind("\n\n", 0, text.index(line)) + 2
+
+
+def _fairy_tales(books: list[str], _: Path) -> Texts:
+    """Every tenth tale is measured by, and the one five further on is chosen by."""
+    tales = books[GRIMM - 1].split("\n\n")
+    kinds = {4: "validation", 9: "test"}
+    parts = {"training": [], "validation": [], "test": []}
+    for number, tale in enumerate(tales):
+        parts[kinds.get(number % 10, "training")].append(tale)
+    return Texts(**{name: "\n\n".join(tales) for name, tales in parts.items()})
+
+
+def _science_fiction(books: list[str], _: Path) -> Texts:
+    training = "\n\n".join(books[number - 1] for number in SCIENCE_FICTION)
+    return Texts(training, books[TIME_MACHINE - 1], books[FIRST_MEN_IN_THE_MOON - 1])
+
+
+def _jeeves(books: list[str], _: Path) -> Texts:
+    stories = books[JEEVES_STORIES - 1].split("\n\n")
+    return Texts("\n\n".join(stories[:-3]), "\n\n".join(stories[-3:]), books[RIGHT_HO_JEEVES - 1])
+
+
+STYLES = {
+    style.name: style
+    for style in (
+        Style(
+            "shakespeare",
+            "Shakespeare",
+            (
+                "33 plays of Shakespeare (the first 33 by title)",
+                "*Titus Andronicus*",
+                "*Troilus and Cressida* and *Twelfth Night*",
+            ),
+            900,
+            _shakespeare,
+            rank=4,
+        ),
+        Style(
+            "fairy-tales",
+            "Fairy tales",
+            (
+                "Jacob and Wilhelm Grimm, *Household Tales*: eight of every ten tales",
+                "every tenth tale, from the fifth on",
+                "every tenth tale, from the tenth on",
+            ),
+            300,
+            _fairy_tales,
+        ),
+        Style(
+            "science-fiction",
+            "Early science fiction",
+            (
+                "H. G. Wells, *The War of the Worlds* and *The Invisible Man*; Jules Verne, *Twenty Thousand Leagues "
+                "Under the Seas*; Edgar Rice Burroughs, *A Princess of Mars*; E. E. Smith, *The Skylark of Space*",
+                "H. G. Wells, *The Time Machine*",
+                "H. G. Wells, *The First Men in the Moon*",
+            ),
+            300,
+            _science_fiction,
+        ),
+        Style(
+            "jeeves",
+            "Jeeves",
+            (
+                "P. G. Wodehouse, *Jeeves Stories*, without the last three",
+                "the last three *Jeeves Stories*",
+                "P. G. Wodehouse, *Right Ho, Jeeves*",
+            ),
+            300,
+            _jeeves,
+        ),
+    )
+}
+
+
+def read_style(style: Style, prose: Path, shakespeare: Path) -> Texts:
+    """Return a style's texts. Raises what ``read_text`` does, IndexError or ValueError for other corpora."""
+    return style.read([] if style.name == "shakespeare" else read_books(prose), shakespeare)
