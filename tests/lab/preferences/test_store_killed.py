@@ -21,7 +21,8 @@ from lab.preferences.store import Store
 store = Store(sys.argv[1])
 def work(thread):
     for n in range({EACH}):
-        store.add_ranking(f"thread-{{thread}}", f"prompt {{n}}", [Item(f"a{{n}}"), Item(f"b{{n}}"), Item("c")], [2, 1, 2])
+        items = [Item(f"a{{n}}"), Item(f"b{{n}}"), Item("c")]
+        store.add_ranking(f"thread-{{thread}}", f"prompt {{n}}", items, [2, 1, 2])
         os.write(1, f"{{thread}} {{n}}\\n".encode())  # one system call, so that lines of two threads do not mix
 threads = [threading.Thread(target=work, args=(thread,)) for thread in range({THREADS})]
 for thread in threads: thread.start()
