@@ -1,0 +1,85 @@
+"""What Train, Best of n and The leash have in common: stories to click, plots beside tables, following the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import gradio as gr
+
+from lab.preferences.settings import RewardSettings, View
+from tabs.page import PRIVATE
+from tabs.reward.shared import Controls
+
+LEARNS = ("source", "annotator", "rankings", "head")  # settings of what the reward model learns from
+Story = tuple[str, Mapping[str, Any]]
+
+
+def prompt_choices() -> list[tuple[str, int]]:
+    """Return the pool's held-out prompts, each with its number from 1."""
+    from lab.preferences.pool import load_pool
+
+    return [(f"{number}. {prompt.prompt} …", number) for number, prompt in enumerate(load_pool().held_out, 1)]
+
+
+class Panel(Protocol):
+    """A tool of the tab, once it is wired."""
+
+    inputs: list[Any]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that a run sets."""
+
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
+        """Yield what the page is to show."""
+
+
+def add_stories(stories: Sequence[Story]) -> list[tuple[gr.Button, Mapping[str, Any]]]:
+    """Add a row of buttons, one for each story; return them with the settings that they stand for."""
+    with gr.Row(elem_classes="sd-examples"):
+        gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
+        return [(gr.Button(title, size="sm", min_width=120, scale=0), settings) for title, settings in stories]
+
+
+def wire_stories(
+    buttons: Sequence[tuple[gr.Button, Mapping[str, Any]]], controls: Controls, panel: Panel, view: View
+) -> None:
+    """Let each story set what it is about, leave all else as it is, and run."""
+    for button, changes in buttons:
+
+        def tell(*values: Any, changes: Mapping[str, Any] = changes) -> list[Any]:
+            settings, _ = controls.settings(*values)
+            wanted = settings.model_dump() | {"view": view} | dict(changes)
+            return controls.updates(RewardSettings.lenient(wanted)[0])
+
+        told = button.click(tell, controls.all, controls.all, queue=False, **PRIVATE)
+        told.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
+
+
+def follow(controls: Controls, panel: Panel, view: View, names: Sequence[str]) -> None:
+    """Run a tool again when one of these settings is changed while the tool is open."""
+
+    def again(*values: Any) -> Iterator[list[Any]]:
+        settings, _ = controls.settings(*values)
+        if settings.view is view:
+            yield from panel.run(*values)
+        else:
+            yield [gr.skip()] * len(panel.outputs)
+
+    # "input", not "release": the keyboard moves sliders, too.
+    for name in names:
+        controls.components[name].input(again, panel.inputs, panel.outputs, trigger_mode="always_last", **PRIVATE)
+
+
+def add_plot(words: str, columns: Sequence[str], label: str) -> tuple[gr.Plot, gr.Dataframe]:
+    """Add words, a plot, and beside it the same as a table."""
+    gr.Markdown(words)
+    with gr.Row(elem_classes="sd-reward-train-pair"):
+        with gr.Column(scale=3, min_width=300):
+            plot = gr.Plot(show_label=False)
+        with gr.Column(scale=2, min_width=300):
+            table = gr.Dataframe(
+                headers=list(columns), interactive=False, label=label, show_search="none", max_height=340
+            )
+    return plot, table
