@@ -83,7 +83,10 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with path.open("rb") as file:
         try:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 10_000_000)))
+            text = file.read(min(length, 10_000_000))
+            if len(text) < length:
+                raise ValueError("cut off")
+            header = json.loads(text)
         except (struct.error, ValueError) as error:
             raise ValueError(f"{path.name} is no safetensors file") from error
     return {name: tuple(about["shape"]) for name, about in header.items() if name != "__metadata__"}

@@ -6,13 +6,14 @@ A code is a name to share, not a secret: whoever knows it sees the class's count
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lab.preferences import checked_class_code, to_line
+from lab.preferences import Ranking, checked_class_code, to_line
 from lab.preferences.statistics import wilson_interval
 from lab.preferences.store import Store
 
@@ -98,6 +99,7 @@ class ClassResults:
         people: sessions with at least one guess or ranking; a reload makes a new one.
         right: guesses of ``guesses`` that were right.
         fooled: for each model, the most guessed at first.
+        alpha: Krippendorff's, of the rankings of what several have ranked; None if nothing can be compared.
     """
 
     class_code: str
@@ -106,6 +108,7 @@ class ClassResults:
     right: int
     fooled: tuple[Fooled, ...]
     rankings: int
+    alpha: float | None = None
 
 
 def class_results(store: Store, class_code: str, machine: str = "machine") -> ClassResults:
@@ -135,13 +138,19 @@ def class_results(store: Store, class_code: str, machine: str = "machine") -> Cl
         right=sum(guess.truth == guess.answer for guess in guesses),
         fooled=tuple(sorted(fooled, key=lambda row: (-row.guesses, row.model))),
         rankings=len(rankings),
+        alpha=_alpha(rankings),
     )
+
+
+def _alpha(rankings: Sequence[Ranking]) -> float | None:
+    from lab.preferences.agreement import agreement
+
+    alpha = agreement(rankings).alpha
+    return None if math.isnan(alpha) else alpha
 
 
 def guess_lines(store: Store, class_code: str) -> Iterator[str]:
     """Yield a line of JSON for each guess of a class, oldest first, without the sessions."""
     for guess in store.guesses(class_code=class_code):
         clip = json.loads(guess.clip)
-        yield to_line(
-            time=guess.time, experiment=guess.experiment, clip=clip, truth=guess.truth, answer=guess.answer
-        )
+        yield to_line(time=guess.time, experiment=guess.experiment, clip=clip, truth=guess.truth, answer=guess.answer)

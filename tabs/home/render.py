@@ -59,7 +59,11 @@ def cards(shown: Sequence[Card], arc: Sequence[Row]) -> str:
         row = next((row for row in arc if card.row and row.name.startswith(card.row)), None)
         made.append(
             f'<li class="sd-home-card"><h3>{escape(card.title)}</h3><p>{escape(card.words)}</p>'
-            + (strip(0 if card.frozen else row.share, share_words(row, card.frozen)) if row else '<span class="sd-home-gap"></span>')
+            + (
+                strip(0 if card.frozen else row.share, share_words(row, card.frozen))
+                if row
+                else '<span class="sd-home-gap"></span>'
+            )
             + f'<a class="sd-home-press" href="{escape(card.link)}">{escape(card.press)}</a></li>'
         )
     return f'<ul class="sd-home-cards" aria-label="The tabs">{"".join(made)}</ul>'

@@ -47,10 +47,14 @@ class BlindPanel:
         with gr.Accordion("Which model fools people most?", open=False) as accordion:
             gr.Markdown("Guesses of all visitors of this app, without names. A model fools whoever takes it for real.")
             self._fooled = gr.Dataframe(headers=FOOLED_COLUMNS, interactive=False, label="Guesses about machines")
+            self._of_class = gr.Dataframe(
+                headers=FOOLED_COLUMNS, interactive=False, label="Those of your class", visible=False
+            )
         self._clips = gr.State(())
         self._session = gr.State("")  # a random id, once there is something to keep
         self._judged = gr.State(True)
-        accordion.expand(self.fooled, None, self._fooled, **PRIVATE)
+        self._class_code = gr.State("") if services.class_code is None else services.class_code
+        accordion.expand(self._tables, self._class_code, [self._fooled, self._of_class], **PRIVATE)
 
     def wire(self) -> None:
         """Connect the buttons."""
@@ -62,8 +66,17 @@ class BlindPanel:
         )
         self._check.click(
             self.judge,
-            [self._clips, self._session, self._judged, *self._guesses],
-            [self._status, self._board, self._score, self._judged, self._check, self._fooled, self._session],
+            [self._clips, self._session, self._judged, self._class_code, *self._guesses],
+            [
+                self._status,
+                self._board,
+                self._score,
+                self._judged,
+                self._check,
+                self._fooled,
+                self._of_class,
+                self._session,
+            ],
             **PRIVATE,
         )
 
@@ -91,9 +104,11 @@ class BlindPanel:
         clips = tuple(round_of(self._voices, seed))
         return clips, cards([hidden_card(clip.melody, number) for number, clip in enumerate(clips, 1)])
 
-    def judge(self, clips: Sequence[Clip], session: str, judged: bool, *guesses: str | None) -> list[Any]:
-        """Keep the guesses, show the answers and the score."""
-        keep = [gr.skip()] * 6
+    def judge(
+        self, clips: Sequence[Clip], session: str, judged: bool, class_code: str, *guesses: str | None
+    ) -> list[Any]:
+        """Keep the guesses, for the visitor's class if there is one, and show the answers and the score."""
+        keep = [gr.skip()] * 7
         session = session or secrets.token_hex(8)
         if judged or not clips:
             return [message("Press New round for three more."), *keep]
@@ -107,6 +122,7 @@ class BlindPanel:
                     clip=json.dumps({"model": clip.source if clip.truth is Truth.MACHINE else "", "id": clip.source}),
                     truth=str(clip.truth),
                     answer=str(guess),
+                    class_code=class_code,
                 )
             told = self._told(session)
         except VisitorError as error:
@@ -121,7 +137,7 @@ class BlindPanel:
             told,
             True,
             gr.update(interactive=False),
-            self.fooled(),
+            *self._tables(class_code),
             session,
         ]
 
@@ -134,11 +150,15 @@ class BlindPanel:
             f"(95 % interval {low:.0%} to {high:.0%}). Guessing blindly gives 33 %."
         )
 
-    def fooled(self) -> list[list[str]]:
-        """Return for each machine how often it was taken for a real tune."""
+    def _tables(self, class_code: str) -> list[Any]:
+        mine = gr.update(value=self.fooled(class_code), visible=True) if class_code else gr.update(visible=False)
+        return [self.fooled(), mine]
+
+    def fooled(self, class_code: str | None = None) -> list[list[str]]:
+        """Return for each machine how often it was taken for a real tune, by a class or, without one, by anybody."""
         rows = []
         try:
-            tallies = self._store.count_guesses(experiment=EXPERIMENT, by_model=True)
+            tallies = self._store.count_guesses(experiment=EXPERIMENT, class_code=class_code, by_model=True)
         except VisitorError as error:
             return [[str(error), "", "", ""]]
         for voice, taken, total in fooled_counts(tallies):

@@ -13,18 +13,18 @@ from tabs.experiments import Experiment
 COLUMNS = {
     "model or adapter": "str",
     "stage": "str",
-    "frozen": "str",
-    "changed": "str",
-    "weights trained": "number",
+    "weights trained, thousands": "number",
     "share, %": "number",
-    "training data": "str",
-    "minutes": "number",
+    "training, minutes": "number",
     "size, MB": "number",
     "gain on the new, %": "number",
     "forgetting of the old, %": "number",
+    "frozen": "str",
+    "changed": "str",
+    "training data": "str",
     "losses": "str",
 }
-WIDTHS = [180, 110, 190, 190, 110, 90, 190, 90, 90, 110, 120, 260]
+WIDTHS = [200, 110, 110, 85, 95, 85, 95, 110, 220, 200, 200, 260]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, RADIUS = 860, 400, 64, 130, 24, 56, 9
 TITLES = {
     Measure.GAIN: "gain: loss on the new style lower by, %",
@@ -41,15 +41,15 @@ def table(rows: Sequence[Row]) -> list[list[str | float | None]]:
         [
             row.name,
             row.stage,
-            row.frozen,
-            row.changed,
-            row.trainable,
+            round(row.trainable / 1000, 1),
             round(100 * row.share, 4),
-            row.data,
             None if row.seconds is None else round(row.seconds / 60, 1),
             None if row.size is None else round(row.size / 1e6, 2),
             None if row.gain is None else round(100 * row.gain, 1),
             None if row.forgetting is None else round(100 * row.forgetting, 1),
+            row.frozen,
+            row.changed,
+            row.data,
             row.losses,
         ]
         for row in rows
@@ -106,7 +106,9 @@ def _axes(low: int, high: int, ticks: Sequence[float], x, y, factor: float, sett
         lines.append(f'<text x="{LEFT - 10}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for power in range(low, high + 1):
         at = x(10.0**power / factor)
-        lines.append(f'<line class="sd-reflection-grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        lines.append(
+            f'<line class="sd-reflection-grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+        )
         lines.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{_short(10.0**power)}</text>')
     across = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{TITLES[settings.across]}</text>'
     return "".join(lines) + across + f'<text x="{LEFT}" y="{TOP - 10}">{TITLES[settings.measure]}</text>'

@@ -58,8 +58,7 @@ def banner(code: str) -> str:
     results = urlencode({"tab": "class", "class": code})
     return (
         f'<aside class="sd-class" aria-label="Your class"><p>Class <strong>{escape(code)}</strong></p>'
-        "<p>What you guess and rank here counts for the class, without your name. Every link you copy brings others "
-        "into it.</p>"
+        "<p>What you guess and rank counts for the class, without your name. Links you copy lead into it.</p>"
         f'<p class="sd-class-links"><a href="?{escape(results)}">The class’s results</a> '
         '<a href="?tab=start" data-leave="1">Leave the class</a></p></aside>'
     )

@@ -12,19 +12,19 @@ FOOLED_COLUMNS = ["written by", "guesses", "taken for a person’s, %", "95 % fr
 NOBODY = "Nobody has guessed or ranked yet. The figures come by themselves, every few seconds."
 
 
-def figures(results: ClassResults, here: int, agreement: float | None = None) -> str:
+def figures(results: ClassResults, here: int) -> str:
     """Return the class's counts as large figures.
 
     Args:
         here: pages open now.
-        agreement: Krippendorff's alpha or the like, if it can be told.
     """
     guessed = f"{results.right / results.guesses:.0%} right" if results.guesses else "none yet"
+    agreed = "" if results.alpha is None else f"agreement α = {results.alpha:.2f}"
     shown = [
         (str(here), "open now", "pages"),
         (str(results.people), "have taken part", "by guess or ranking"),
         (str(results.guesses), "guesses", guessed),
-        (str(results.rankings), "rankings", "" if agreement is None else f"agreement {agreement:.2f}"),
+        (str(results.rankings), "rankings", agreed),
     ]
     cells = "".join(
         f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd><dd class='sd-hint'>{escape(more)}</dd></div>"
@@ -41,7 +41,11 @@ def title_of(model: str) -> str:
 def fooled_table(fooled: Sequence[Fooled]) -> list[list[str | float]]:
     """Return a row for each model: title, guesses, share and its interval in per cent."""
     return [
-        [title_of(row.model), row.guesses, *(round(100 * share, 1) for share in (row.taken / row.guesses, *row.interval))]
+        [
+            title_of(row.model),
+            row.guesses,
+            *(round(100 * share, 1) for share in (row.taken / row.guesses, *row.interval)),
+        ]
         for row in fooled
     ]
 

@@ -146,22 +146,24 @@ def test_a_round_that_fails_says_so(panel: BlindPanel, monkeypatch: pytest.Monke
 
 def test_a_guess_that_is_missing_is_asked_for(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
     for guesses in ([None, None, None], ["bach", None, "folk"], ["bach", "folk", "liszt"], ["bach", "folk", ""]):
-        status, *rest = panel.judge(clips, "", False, *guesses)
+        status, *rest = panel.judge(clips, "", False, "", *guesses)
         assert 'role="alert"' in status
         assert "Say of each clip what it is" in status
-        assert rest == [SKIP] * 6
+        assert rest == [SKIP] * 7
     assert stored(panel) == []
 
 
 def test_before_a_round_there_is_nothing_to_judge(panel: BlindPanel) -> None:
     for clips, judged in (((), True), ((), False)):
-        status, *rest = panel.judge(clips, "", judged, *ANSWERS)
+        status, *rest = panel.judge(clips, "", judged, "", *ANSWERS)
         assert "New round" in status
-        assert rest == [SKIP] * 6
+        assert rest == [SKIP] * 7
 
 
 def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    status, board, score, judged, check, fooled, session = panel.judge(clips, "", False, "bach", "machine", "folk")
+    status, board, score, judged, check, fooled, of_class, session = panel.judge(
+        clips, "", False, "", "bach", "machine", "folk"
+    )
     assert "1 of 3 right." in status
     assert stored(panel) == [("bach", "", "bach"), ("folk", "", "machine"), ("machine", "lora", "folk")]
     page = Page(board)
@@ -173,13 +175,32 @@ def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) 
     assert score == ("**Your score:** 1 of 3 right, 33% (95 % interval 6% to 79%). Guessing blindly gives 33 %.")
     assert judged is True and check["interactive"] is False
     assert fooled == [["LoRA", "1", "100%", "21% to 100%"]]
+    assert of_class == gr.update(visible=False)
     assert re.fullmatch(r"[0-9a-f]{16}", session)
 
 
+def test_a_class_has_its_own_tally(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
+    panel.judge(clips, "", False, "", "bach", "folk", "machine")  # of no class
+    panel.judge(clips, "", False, "calm-heron-1", "bach", "folk", "bach")
+    *_, fooled, of_class, _ = panel.judge(clips, "", False, "calm-heron-1", "bach", "folk", "machine")
+    assert [row[:3] for row in fooled] == [["LoRA", "3", "33%"]]
+    assert [row[:3] for row in of_class["value"]] == [["LoRA", "2", "50%"]]
+    assert of_class["visible"]
+    assert {guess.class_code for guess in panel._store.guesses()} == {"", "calm-heron-1"}
+
+
+@pytest.mark.parametrize("code", ["no spaces", "x" * 33, "<b>", "../x"])
+def test_a_code_that_cannot_be_one_is_told(panel: BlindPanel, clips: tuple[Clip, ...], code: str) -> None:
+    status, *rest = panel.judge(clips, "", False, code, *ANSWERS)
+    assert 'role="alert"' in status and "class code" in status
+    assert rest == [SKIP] * 7
+    assert panel._store.guesses() == []
+
+
 def test_the_score_counts_all_rounds_of_one_visitor(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    *_, mine = panel.judge(clips, "", False, *ANSWERS)
-    panel.judge(clips, "", False, "folk", "folk", "folk")  # somebody else
-    status, _, score, *_, session = panel.judge(clips, mine, False, "bach", "folk", "bach")
+    *_, mine = panel.judge(clips, "", False, "", *ANSWERS)
+    panel.judge(clips, "", False, "", "folk", "folk", "folk")  # somebody else
+    status, _, score, *_, session = panel.judge(clips, mine, False, "", "bach", "folk", "bach")
     assert session == mine
     assert "2 of 3 right." in status
     low, high = wilson_interval(5, 6)
@@ -187,10 +208,10 @@ def test_the_score_counts_all_rounds_of_one_visitor(panel: BlindPanel, clips: tu
 
 
 def test_what_was_judged_is_not_judged_again(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    *_, session = panel.judge(clips, "", False, *ANSWERS)
-    status, *rest = panel.judge(clips, session, True, *ANSWERS)
+    *_, session = panel.judge(clips, "", False, "", *ANSWERS)
+    status, *rest = panel.judge(clips, session, True, "", *ANSWERS)
     assert "New round" in status
-    assert rest == [SKIP] * 6
+    assert rest == [SKIP] * 7
     assert len(stored(panel)) == 3
 
 
@@ -245,10 +266,10 @@ def test_before_any_guess_the_table_says_so(panel: BlindPanel) -> None:
 
 def test_a_closed_store_is_told(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
     panel._store.close()
-    status, *rest = panel.judge(clips, "", False, *ANSWERS)
+    status, *rest = panel.judge(clips, "", False, "", *ANSWERS)
     assert 'role="alert"' in status
     assert "is closed" in Page(status).text
-    assert rest == [SKIP] * 6
+    assert rest == [SKIP] * 7
     ((words, *_),) = panel.fooled()
     assert "is closed" in words
 

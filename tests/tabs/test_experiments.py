@@ -1,0 +1,86 @@
+"""Every link that the app itself offers, and every link that a release has made, opens what it says, without a note."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from lab.embeddings.settings import EmbeddingSettings
+from lab.links import read_query
+from lab.music.composing import MelodySettings
+from lab.preferences.settings import RewardSettings
+from lab.reflection import QUESTIONS, ReflectionSettings
+from lab.settings import Settings
+from lab.text.adapting import AdaptSettings
+from lab.text.decoding import DecodingSettings
+from tabs import TABS
+from tabs.experiments import TOUR, Experiment
+from tabs.home.page import CARDS
+from tabs.reflection.render import experiment
+
+SETTINGS: dict[str, type[Settings]] = {
+    "embeddings": EmbeddingSettings,
+    "decoding": DecodingSettings,
+    "melodies": MelodySettings,
+    "lora": AdaptSettings,
+    "reward": RewardSettings,
+    "reflection": ReflectionSettings,
+}
+STORED = [
+    line.split("\t")
+    for line in (Path(__file__).parents[1] / "links.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+ALL = [*TOUR, *map(experiment, QUESTIONS)]
+
+
+def opened(link: str) -> tuple[str, dict[str, str]]:
+    """Return the tab of a link and the values in it."""
+    assert link.startswith("?")
+    values = dict(parse_qsl(link[1:], keep_blank_values=True, strict_parsing=True))
+    return values.pop("tab"), values
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.title)
+def test_the_apps_own_links_open_what_they_say(one: Experiment) -> None:
+    tab, values = opened(one.link)
+    assert tab == one.tab
+    settings = SETTINGS[tab]
+    assert values.keys() <= settings.model_fields.keys()
+    made, notes = settings.lenient(values)
+    assert notes == []
+    for name, value in values.items():
+        assert type(made).model_fields[name].annotation(value) == getattr(made, name)
+    assert one.title and len(one.link) < 500
+
+
+def test_the_tour_has_seven_stations_in_five_tabs() -> None:
+    assert len(TOUR) == 7
+    assert {one.tab for one in TOUR} == {"embeddings", "decoding", "melodies", "lora", "reward"}
+    assert all(one.words for one in TOUR)
+
+
+def test_every_tab_has_something_to_press_and_to_discuss() -> None:
+    slugs = {tab.slug for tab in TABS if not tab.hidden} - {"start"}
+    assert {opened(card.link)[0] for card in CARDS} == slugs
+    assert {question.tab for question in QUESTIONS} == slugs
+    assert {tab.slug for tab in TABS} >= SETTINGS.keys() == slugs
+    assert len({question.slug for question in QUESTIONS}) == len(QUESTIONS)
+
+
+@pytest.mark.parametrize(("link", "wanted"), STORED, ids=range(len(STORED)))
+def test_a_link_of_an_earlier_release_opens_what_it_did(link: str, wanted: str) -> None:
+    tab, values = opened(link)
+    settings = SETTINGS[tab]
+    for query in (values, read_query(values)[0]):
+        made, notes = settings.lenient(query)
+        assert notes == []
+        assert made == settings(**json.loads(wanted))
+
+
+def test_stored_links_are_of_several_tabs() -> None:
+    assert len(STORED) >= 10
+    assert {opened(link)[0] for link, _ in STORED} >= {"decoding", "melodies", "reflection"}
