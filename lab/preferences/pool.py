@@ -111,7 +111,7 @@ def load_pool(folder: Path = FOLDER) -> Pool:
     """Read the pool; the second call returns the first one's. Raises OSError if a file is missing."""
     from safetensors.numpy import load_file
 
-    lines = (folder / TEXTS).read_text(encoding="utf-8").splitlines()
+    lines = (folder / TEXTS).read_text(encoding="utf-8").rstrip("\n").split("\n")  # splitlines cuts at more than that
     vectors = load_file(folder / EMBEDDINGS)
     return Pool(tuple(_prompt(json.loads(line)) for line in lines), vectors["prompts"], vectors["items"])
 
