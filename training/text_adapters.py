@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +24,11 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from lab.lora import load_peft
 from lab.text.adapters import ADAPTERS, BUILT_IN, FIGURES, folder_of
 from lab.text.models import ASSETS, download
 from lab.text.tuning import Corpus, Tuned, TuningStep, blocks, held_out_loss, tune, tuned_model
-from lab.text.tuning_settings import Targets, TuningSettings
+from lab.text.tuning_settings import Method, Targets, TuningSettings
 from lab.text.vocabulary import Vocabulary
 from training.corpus import VALIDATION_BOOKS, read_books
 from training.run_log import thin, write_lines
@@ -46,7 +48,9 @@ GRID = (
     {"targets": Targets.MLP, "rank": 5, "learning_rate": 6e-3},
     {"targets": Targets.INPUTS, "rank": 5, "learning_rate": 6e-3},
 )
-BATCH_SIZE = 4
+BATCH_TOKENS = 1024
+HELD_OUT_TOKENS = 8192  # read by a measurement while it trains
+SHORT = 64  # tokens of a window, as long as what a visitor sees: the loss there is of texts without much before them
 
 
 class Base:
@@ -81,17 +85,18 @@ class Base:
         return torch.tensor(self.vocabulary.encode(text), dtype=torch.long)
 
 
-def settings_for(base: Base, choice: dict[str, Any], steps: int, **changes: Any) -> TuningSettings:
-    """Return settings whose alpha is twice the rank."""
-    return TuningSettings(
-        **choice, alpha=2 * choice["rank"], steps=steps, batch_size=BATCH_SIZE, context=base.context, **changes
-    )
+def settings_for(base: Base, choice: dict[str, Any], steps: int, context: int = 256, **changes: Any) -> TuningSettings:
+    """Return settings whose alpha is twice the rank, and whose batches have as many tokens whatever the context."""
+    context = min(context, base.context)
+    size = max(1, min(32, BATCH_TOKENS // context))
+    return TuningSettings(**choice, alpha=2 * choice["rank"], steps=steps, batch_size=size, context=context, **changes)
 
 
 def train(base: Base, corpus: Corpus, settings: TuningSettings, label: str) -> tuple[Tuned, list[dict[str, Any]]]:
     """Train and return the best weights and the log's lines; every tenth step goes to the screen."""
     lines = []
-    for event in tune(copy.deepcopy(base.model), corpus, settings):
+    windows = max(1, HELD_OUT_TOKENS // settings.context)
+    for event in tune(copy.deepcopy(base.model), corpus, settings, held_out_windows=windows):
         lines.append(line_of(event, settings))
         if event.held_out_loss is not None:
             print(label, json.dumps(lines[-1]), flush=True)
@@ -133,20 +138,17 @@ def run_grid(base: Base, corpus: Corpus, steps: int, grid: Sequence[dict[str, An
     }
 
 
-def train_style(
-    base: Base, style: Style, choice: dict[str, Any], arguments: argparse.Namespace, prose: torch.Tensor
-) -> dict[str, Any]:
-    """Train one style's adapter, write it with its log, and return its figures."""
+def train_style(base: Base, style: Style, choice: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train one style's adapter, write it with its log, and return how it was made."""
     texts = read_style(style, arguments.prose, arguments.shakespeare)
     corpus = Corpus(base.encode(texts.training), base.encode(texts.validation))
-    test = blocks(base.encode(texts.test), base.context)
-    settings = settings_for(base, choice, arguments.steps or style.steps, evaluate_every=arguments.evaluate_every)
+    every = arguments.evaluate_every
+    settings = settings_for(base, choice, arguments.steps or style.steps, style.context, evaluate_every=every)
     best, lines = train(base, corpus, settings, style.name)
     folder = folder_of(style.name, base.name, arguments.out)
     file = best.save(folder, base.name)
     file.chmod(0o644)  # safetensors lets only the owner read
     write_lines(thin(lines), arguments.runs / f"{folder.name}-lora.jsonl")
-    adapted, _ = tuned_model(base.model, best)
     return {
         "title": style.title,
         "rank": settings.rank,
@@ -164,13 +166,21 @@ def train_style(
         "share": round(best.parameters / base.parameters, 6),
         "bytes": file.stat().st_size,
         "validation_loss": round(best.held_out_loss, 4),
-        "own_tokens": test[:, 1:].numel(),
-        "own_base": round(held_out_loss(base.model, test), 4),
-        "own_adapter": round(held_out_loss(adapted, test), 4),
-        "prose_tokens": prose[:, 1:].numel(),
-        "prose_base": round(held_out_loss(base.model, prose), 4),
-        "prose_adapter": round(held_out_loss(adapted, prose), 4),
     }
+
+
+def measure_style(base: Base, style: Style, arguments: argparse.Namespace, prose: torch.Tensor) -> dict[str, Any]:
+    """Return the losses of the base and of the adapter as its files are: own style, in short windows, plain prose."""
+    ids = base.encode(read_style(style, arguments.prose, arguments.shakespeare).test)
+    adapter = load_peft(folder_of(style.name, base.name, arguments.out))
+    adapted, _ = tuned_model(base.model, Tuned(Method.LORA, 0, math.nan, adapter))
+    windows = {"own": blocks(ids, base.context), "own_short": blocks(ids, SHORT, 4 * PROSE_WINDOWS), "prose": prose}
+    figures: dict[str, Any] = {}
+    for text, read in windows.items():
+        figures[f"{text}_tokens"] = read[:, 1:].numel()
+        figures[f"{text}_base"] = round(held_out_loss(base.model, read), 4)
+        figures[f"{text}_adapter"] = round(held_out_loss(adapted, read), 4)
+    return figures
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -212,8 +222,13 @@ def run(arguments: argparse.Namespace) -> None:
     held_out = "\n\n".join(read_books(arguments.prose)[-VALIDATION_BOOKS:])
     prose = blocks(base.encode(held_out), base.context, PROSE_WINDOWS)
     for name in arguments.styles:
-        own = {} if arguments.rank or STYLES[name].rank is None else {"rank": STYLES[name].rank}
-        entry = train_style(base, STYLES[name], choice | own, arguments, prose)
+        style = STYLES[name]
+        if arguments.measure_only:
+            entry = read_figures(figures)[base.name]["adapters"][name]
+        else:
+            own = {} if arguments.rank or style.rank is None else {"rank": style.rank}
+            entry = train_style(base, style, choice | own, arguments)
+        entry |= measure_style(base, style, arguments, prose)
         print(name, json.dumps(entry, indent=1), flush=True)
         print(f"{name}: {entry['own_base'] - entry['own_adapter']:.3f} nats per token less on its own style")
         write_figures(figures, base, adapters={name: entry})
@@ -229,6 +244,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=RUNS, help="takes the logs")
     parser.add_argument("--styles", nargs="*", choices=STYLES, default=list(STYLES))
     parser.add_argument("--grid", action="store_true", help="compare targets, ranks and learning rates, and stop")
+    parser.add_argument("--measure-only", action="store_true", help="measure the adapters that are there once more")
     parser.add_argument("--rank", type=int, help="instead of the grid's choice")
     parser.add_argument("--targets", type=Targets, help="likewise")
     parser.add_argument("--learning-rate", type=float, help="likewise")

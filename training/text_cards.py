@@ -23,11 +23,12 @@ from lab.text.models import ASSETS
 from lab.text.tuning import Tuned, tuned_model
 from lab.text.tuning_settings import Method, Targets
 from training.samples import NEW_TOKENS, OPENINGS, TEMPERATURE, TOP_P, continuation, quote
-from training.text_adapters import Base, read_figures
+from training.text_adapters import SHORT, Base, read_figures
 from training.text_styles import STYLES
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 SAMPLES = 10
+TEXTS = ("own", "own_short", "prose")
 
 
 def samples(base: Base, adapter: ShippedAdapter, count: int) -> str:
@@ -65,10 +66,8 @@ def card(base: Base, adapter: ShippedAdapter, entry: Mapping[str, Any], written:
     """Return an adapter's card."""
     style, figures = STYLES[adapter.name], adapter.figures
     built_in = base.name == BUILT_IN
-    losses = {
-        f"{text}_{who}": f"{figures[f'{text}_{who}']:.3f}" for text in ("own", "prose") for who in ("base", "adapter")
-    }
-    changes = {f"{t}_change": f"{figures[f'{t}_adapter'] - figures[f'{t}_base']:+.3f}" for t in ("own", "prose")}
+    losses = {f"{text}_{who}": f"{figures[f'{text}_{who}']:.3f}" for text in TEXTS for who in ("base", "adapter")}
+    changes = {f"{t}_change": f"{figures[f'{t}_adapter'] - figures[f'{t}_base']:+.3f}" for t in TEXTS}
     seen = (
         "\n\nThe base model has read the style's books in its own training, those measured by included, so that its\n"
         "loss on them is lower than on new ones. The adapter has not read those."
@@ -87,8 +86,9 @@ def card(base: Base, adapter: ShippedAdapter, entry: Mapping[str, Any], written:
         share=f"{figures['share']:.2%}",
         kilobytes=f"{figures['bytes'] / 1000:,.0f}",
         context=figures["context"],
-        own_tokens=f"{figures['own_tokens']:,}",
-        prose_tokens=f"{figures['prose_tokens']:,}",
+        long=base.context,
+        **{f"{text}_tokens": f"{figures[f'{text}_tokens']:,}" for text in TEXTS},
+        short=SHORT,
         seen=seen if built_in and adapter.name != "shakespeare" else "",
         training_tokens=f"{figures['training_tokens']:,}",
         rank=figures["rank"],

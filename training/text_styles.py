@@ -38,6 +38,8 @@ class Style:
         title: for people.
         works: what is read, in words, for the card: to train on, to choose by, to measure by.
         steps: of training; smaller texts need fewer.
+        context: tokens of a window to train on. Visitors' prompts are short; in a long window of a book that the base
+            has read, the text before tells it the style already, and the adapter learns little.
         rank: instead of the grid's choice: plays are further from what the base has read than any book of prose.
         read: returns the texts, given the prose corpus' books and Shakespeare's file.
     """
@@ -47,6 +49,7 @@ class Style:
     works: tuple[str, str, str]
     steps: int
     read: Callable[[list[str], Path], Texts]
+    context: int = 64
     rank: int | None = None
 
 
@@ -96,6 +99,7 @@ STYLES = {
             ),
             900,
             _shakespeare,
+            context=256,
             rank=4,
         ),
         Style(
@@ -106,7 +110,7 @@ STYLES = {
                 "every tenth tale, from the fifth on",
                 "every tenth tale, from the tenth on",
             ),
-            300,
+            240,
             _fairy_tales,
         ),
         Style(
@@ -118,7 +122,7 @@ STYLES = {
                 "H. G. Wells, *The Time Machine*",
                 "H. G. Wells, *The First Men in the Moon*",
             ),
-            300,
+            240,
             _science_fiction,
         ),
         Style(
@@ -129,7 +133,7 @@ STYLES = {
                 "the last three *Jeeves Stories*",
                 "P. G. Wodehouse, *Right Ho, Jeeves*",
             ),
-            300,
+            240,
             _jeeves,
         ),
     )
