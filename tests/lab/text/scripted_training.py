@@ -1,4 +1,4 @@
-"""In a training process's place: says what a file says, then waits for its end; for tests of what the app makes of it."""
+"""In a training process's place: says what a file says, then waits for its end. For tests of the app's side."""
 
 from __future__ import annotations
 

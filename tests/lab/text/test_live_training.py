@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,7 @@ from lab.errors import TuningError
 from lab.lora import CONFIG_FILE, WEIGHTS_FILE, peft_files
 from lab.text import live_training, training_worker
 from lab.text.line import Line
-from lab.text.live_training import LiveSettings, Phase, Snapshot, check_rank, estimate, prepare, train
+from lab.text.live_training import LiveSettings, Phase, check_rank, estimate, prepare, train
 from lab.text.models import LanguageModel, load_folder
 from lab.text.training_pace import MEASURED_WINDOWS
 from lab.text.training_process import work
@@ -115,16 +114,14 @@ def test_gives_what_the_same_training_gives_here(
     for name, matrices in here[-1].best.adapter.matrices.items():
         for there, mine in zip(last.adapter.matrices[name], matrices, strict=True):
             assert torch.equal(there, mine)
-    assert [sample.step for sample in last.samples][0] == 0 and len(last.samples) > 1
+    assert last.samples[0].step == 0 and len(last.samples) > 1
     assert not alive(workers[0]) and len(line) == 0
     assert not model.engine._adapters  # what samples were written with is gone
 
 
 def test_a_diverging_training_says_so(model: LanguageModel, tiny_folder: Path) -> None:
     tokens = torch.tensor(prepare(model, TEXT).tokens, dtype=torch.int32).numpy().tobytes()
-    runs = [SETTINGS.model_copy(update={"learning_rate": 1e30}).model_dump(mode="json")]
-    runs[0]["learning_rate"] = 0.3
-    runs[0]["alpha"] = 256
+    runs = [SETTINGS.model_dump(mode="json")]
     job = {"folder": str(tiny_folder), "runs": runs, "threads": 1, "forgetting": False}
     sent: list[dict[str, Any]] = []
     original = torch.optim.AdamW.step
@@ -153,16 +150,12 @@ def test_what_was_best_is_kept_when_the_process_is_killed(
             if now.step == 2 and alive(workers[0]):
                 os.kill(workers[0].pid, signal.SIGKILL)
     assert now.phase is Phase.DONE and now.best_step == 1 and now.notes == (live_training.LOST,)
-    assert (
-        torch.equal(now.adapter.matrices[name][0], a)
-        if (name := next(iter(adapter.matrices))) and (a := adapter.matrices[name][0]) is not None
-        else False
-    )
+    for name, (a, _) in adapter.matrices.items():
+        assert torch.equal(now.adapter.matrices[name][0], a)
     assert len(line) == 0
 
 
 def test_a_process_that_dies_at_once_is_told_in_words(model: LanguageModel, script: Script) -> None:
-    script(({"kind": "nonsense, and a payload that does not come"}, b""))
     (Path(os.environ["SCRIPTED_TRAINING"])).write_bytes(b"this is no JSON\n")
     with pytest.raises(TuningError, match="ended from outside"):
         list(train(model, TEXT, SETTINGS, threading.Event(), line=Line()))
@@ -254,5 +247,3 @@ def test_bad_numbers_become_good_ones_with_a_note() -> None:
 def test_the_estimate_grows_with_the_work(model: LanguageModel) -> None:
     times = [estimate(model, LiveSettings(steps=steps), 20_000) for steps in (10, 100, 400)]
     assert times == sorted(times) and times[0] < times[2]
-    assert isinstance(Snapshot(Phase.WAITING, SETTINGS).steps_per_second, float)
-    assert time.monotonic() > 0

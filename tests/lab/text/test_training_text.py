@@ -38,8 +38,8 @@ def test_turns_down_what_is_no_text(data: bytes, words: str) -> None:
         (None, "no text yet"),
         (7, "no text yet"),
         ("é" * 600_000, "1.2 MB"),
-    ]
-    + [("\x00\x01\x02", "no plain text")],
+        ("\x00\x01\x02", "no plain text"),
+    ],
 )
 def test_turns_down_what_nothing_can_be_learnt_from(text: object, words: str) -> None:
     with pytest.raises(TuningError, match=words):
