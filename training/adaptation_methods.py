@@ -33,11 +33,11 @@ from training.text_adapters import Base
 from training.text_styles import STYLES, read_style
 
 RANKS = (1, 2, 4, 8, 16)
-# Two learning rates a factor of three apart around what is usual for the kind; LoRA's is the same for all ranks.
+# Learning rates a factor of about three apart around what is usual for the kind; LoRA's is the same for all ranks.
 RATES = {
-    Method.FULL: (3e-4, 1e-3),
-    Method.LAST_BLOCK: (1e-3, 3e-3),
-    Method.LORA: (6e-3, 1.2e-2),
+    Method.FULL: (3e-4, 1e-3, 3e-3),
+    Method.LAST_BLOCK: (1e-3, 3e-3, 1e-2),
+    Method.LORA: (6e-3, 1.5e-2),
     Method.PROMPT: (0.03, 0.1),
 }
 TRIAL_RANK = 4
@@ -128,6 +128,22 @@ def in_a_process(arguments: argparse.Namespace, tokens: Path, settings: TuningSe
     return result
 
 
+def try_rate(arguments: argparse.Namespace, tokens: Path, method: Method, rate: float, base: Base) -> dict[str, Any]:
+    """Return a trial's result, from the file of trials if an earlier run has left it there."""
+    file = arguments.trials
+    if file is not None and file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            done = json.loads(line)
+            if (done["method"], done["learning_rate"]) == (method, rate):
+                return done
+    settings = settings_of(method, TRIAL_RANK, rate, arguments.trial_steps, base)
+    result = in_a_process(arguments, tokens, settings, "trial")
+    if file is not None:
+        with file.open("a", encoding="utf-8") as lines:
+            print(json.dumps(result), file=lines)
+    return result
+
+
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the table of all ways."""
     base = Base(arguments.base)
@@ -144,12 +160,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         save_file(ids, tokens)
         trials, rates = [], {}
         for method, candidates in RATES.items():
-            tried = [
-                in_a_process(
-                    arguments, tokens, settings_of(method, TRIAL_RANK, rate, arguments.trial_steps, base), "trial"
-                )
-                for rate in candidates
-            ]
+            tried = [try_rate(arguments, tokens, method, rate, base) for rate in candidates]
             trials += tried
             rates[method] = min(tried, key=lambda one: one["validation_loss"])["learning_rate"]
         ways = [(Method.FULL, 1), (Method.LAST_BLOCK, 1), *((Method.LORA, rank) for rank in RANKS), (Method.PROMPT, 1)]
@@ -186,6 +197,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ADAPTERS / "methods.json")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--trial-steps", type=int, default=25)
+    parser.add_argument("--trials", type=Path, help="file of trials, so that those of a run that was stopped count")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one", help=argparse.SUPPRESS)  # what a parent process asks a child for
     parser.add_argument("--what", choices=("measure", "trial"), help=argparse.SUPPRESS)
