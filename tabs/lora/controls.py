@@ -222,11 +222,20 @@ class Controls:
                     values.append(gr.update(choices=ALL_COLUMNS, value=value))
                 case "step":
                     values.append(gr.update(maximum=settings.bounds("step").maximum, value=value))
-                case "adapter" | "layer":
-                    values.append(gr.skip())
+                case "adapter":
+                    values.append(self.adapter_update(settings, offered))
+                case "layer":  # whether the adapter has it is seen when it is looked into
+                    values.append(gr.update(choices=[value], value=value))
                 case _:
                     values.append(value)
         return [*values, *strategy_updates(settings.chosen_strategy), *self.switch_updates(settings, offered)]
+
+    @staticmethod
+    def adapter_update(settings: AdaptSettings, offered: Offers) -> Any:
+        """Return the update of the choice of the adapter that is looked into."""
+        names = [name for name, _ in offered]
+        chosen = settings.adapter if settings.adapter in names else next(iter(names), None)
+        return gr.update(choices=_choices(offered), value=chosen)
 
     def switch_updates(self, settings: AdaptSettings, offered: Offers) -> list[Any]:
         """Return updates that make the switches stand for what is offered, and show what the settings wear."""

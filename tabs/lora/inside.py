@@ -50,7 +50,9 @@ class InsidePanel:
             self._show = gr.Button("Look inside", variant="primary", min_width=130, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status")
         self._summary = gr.Markdown(NOTHING, sanitize_html=True)
-        self._matrices = gr.Plot(label="W and ΔW", show_label=False, visible=False)
+        with gr.Row():
+            self._weight = gr.Plot(label="W", show_label=False, visible=False, min_width=300)
+            self._change = gr.Plot(label="ΔW", show_label=False, visible=False, min_width=300)
         with gr.Row():
             self._spectrum = gr.Plot(label="Singular values", show_label=False, visible=False, min_width=320)
             self._values = gr.Dataframe(
@@ -123,8 +125,8 @@ class InsidePanel:
     @property
     def outputs(self) -> list[Any]:
         """What a run sets."""
-        looked = [self._status, self.adapter, self.layer, self._summary, self._matrices, self._spectrum, self._values]
-        return [*looked, self._cost, self._cost_plot, self._costs]
+        looked = [self._status, self.adapter, self.layer, self._summary, self._weight, self._change]
+        return [*looked, self._spectrum, self._values, self._cost, self._cost_plot, self._costs]
 
     def wire(self, controls: Controls) -> None:
         """Connect the controls, once all exist."""
@@ -162,7 +164,7 @@ class InsidePanel:
         costs = self._costs_of(model, settings)
         titles = loaded(model, offered)
         if not titles:
-            yield [message(NO_ADAPTERS), *[gr.skip()] * 6, *costs]
+            yield [message(NO_ADAPTERS), *[gr.skip()] * 7, *costs]
             return
         name = settings.adapter if settings.adapter in titles else next(iter(titles))
         if settings.adapter not in ("", name):
@@ -183,14 +185,15 @@ class InsidePanel:
         )
         for news in work:
             if not isinstance(news, Ready):
-                yield [message(news), *chosen, *[gr.skip()] * 4, *costs]
+                yield [message(news), *chosen, *[gr.skip()] * 5, *costs]
                 continue
             found = news.value
             yield [
                 notes_html(notes),
                 *chosen,
                 plain_markdown(render.anatomy_summary(found, titles[name])),
-                gr.update(value=render.matrix_plot(found), visible=True),
+                gr.update(value=render.weight_plot(found), visible=True),
+                gr.update(value=render.change_plot(found), visible=True),
                 gr.update(value=render.spectrum_plot(found), visible=True),
                 gr.update(value=render.spectrum_table(found), visible=True),
                 *costs,

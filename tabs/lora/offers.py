@@ -13,11 +13,11 @@ TYPICAL_TOKENS = 20_000  # of a text that somebody trains on, about 15,000 words
 
 def offers_here(models: Models, name: str, own: Offers = ()) -> Offers:
     """Return the adapters for a model: those that ship, then those of the visitor's own that it has."""
-    ships = tuple((style, one.title) for style, one in shipped_adapters(name).items())
-    if not own or not models.is_loaded(name):
-        return ships
-    engine = models.get(name).engine
-    return (*ships, *((style, title) for style, title in own if engine.adapter(style) is not None))
+    if not models.is_loaded(name):
+        return tuple((style, one.title) for style, one in shipped_adapters(name).items())
+    model = models.get(name)
+    ships = ((style, one.title) for style, one in model.adapters.items())  # those that do fit it
+    return (*ships, *((style, title) for style, title in own if model.engine.adapter(style) is not None))
 
 
 def loaded(model: LanguageModel, offered: Offers) -> dict[str, str]:

@@ -19,6 +19,7 @@ from tabs.lora.examples import EXAMPLES, warm_examples
 from tabs.lora.inside import InsidePanel
 from tabs.lora.offers import Offers, offers_here, without_adapters
 from tabs.lora.toggle import TogglePanel
+from tabs.lora.train import TrainPanel
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
 from tabs.rendering import message
 from tabs.sources import add_sources
@@ -96,29 +97,37 @@ class _LoraPage:
                 with gr.Accordion("How each next token is chosen", open=False):
                     choosing = add_choosing()
                 self._toggle = TogglePanel(services)
-            tabs = {View.TOGGLE: toggle_tab}
-            panels: dict[View, Any] = {View.TOGGLE: self._toggle}
-            with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as tabs[View.INSIDE]:
-                panels[View.INSIDE] = InsidePanel(services, offered)
-        self._panels = panels
+            with gr.Tab(VIEW_TITLES[View.TRAIN], id=View.TRAIN.value) as train_tab:
+                self._train = TrainPanel(services)
+            with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as inside_tab:
+                self._inside = InsidePanel(services, offered)
+        tabs = {View.TOGGLE: toggle_tab, View.TRAIN: train_tab, View.INSIDE: inside_tab}
+        self._panels = {View.TOGGLE: self._toggle, View.TRAIN: self._train, View.INSIDE: self._inside}
         simple["column"], simple["step"] = self._toggle.column, self._toggle.step
-        simple |= panels[View.INSIDE].components
+        simple |= self._inside.components
         self._controls = Controls(simple, choosing, gr.State(offered), switches, blend)
-        self._own = gr.State(())
-        for panel in panels.values():
-            panel.wire(self._controls)
-        with gr.Row(elem_classes="sd-actions"):
+        for view, panel in self._panels.items():
+            with tabs[view]:  # a panel may have more to show once it knows the controls
+                panel.wire(self._controls)
+        with gr.Row(elem_classes="sd-actions") as self._linking:  # a training has a link of its own
             link_controls("lora", self._query, self._controls.inputs)
         add_sources(SOURCES)
         add_api(services)
         services.warm_ups.append(lambda: warm_examples(services.models))
         for name, tab in tabs.items():
-            tab.select(lambda name=name: name.value, None, simple["view"], queue=False, **PRIVATE)
+            tab.select(
+                lambda name=name: [name.value, gr.Row(visible=name is not View.TRAIN)],
+                None,
+                [simple["view"], self._linking],
+                queue=False,
+                **PRIVATE,
+            )
         to_training.click(lambda: gr.Tabs(selected=View.TRAIN.value), None, self._tools, queue=False, **PRIVATE)
         self._wire_examples()
         self._wire_offers()
         self._auto_run, self._link_notes = gr.State(""), gr.State(())
-        restored = [*self._controls.outputs, self._absent, self._tools, self._auto_run, self._link_notes]
+        about = [self._absent, self._tools, self._linking, self._auto_run, self._link_notes]
+        restored = [*self._controls.outputs, *about, *self._train.restored]
         self.page = Page(restored, self._restore, self._after_restore)
 
     def _query(self, *values: Any) -> str:
@@ -138,8 +147,8 @@ class _LoraPage:
         default = self._services.models.default
         for button, settings in self._example_buttons:
 
-            def fill(settings: AdaptSettings = settings) -> list[Any]:
-                offered = offers_here(self._services.models, default)
+            def fill(own: Offers, settings: AdaptSettings = settings) -> list[Any]:
+                offered = offers_here(self._services.models, default, own)
                 return [
                     *self._controls.updates(settings, default, offered),
                     gr.Row(visible=not offered),
@@ -147,7 +156,7 @@ class _LoraPage:
                 ]
 
             filled = button.click(
-                fill, None, [*self._controls.outputs, self._absent, self._tools], queue=False, **PRIVATE
+                fill, self._train.own, [*self._controls.outputs, self._absent, self._tools], queue=False, **PRIVATE
             )
             filled.then(**self._toggle.mark)
             self._toggle.look_after(filled.then(self._toggle.run, self._toggle.inputs, self._toggle.outputs, **PRIVATE))
@@ -158,21 +167,21 @@ class _LoraPage:
 
     def _wire_offers(self) -> None:
         """Let the switches follow the model and the visitor's own adapters."""
-        model = self._controls.simple["model"]
-        told = [model, self._model_status, self._absent, self._absent_words]
-        model.input(
-            self._choose_model, [self._own, *self._controls.inputs], [*told, *self._controls.switch_outputs], **PRIVATE
-        )
+        model, own = self._controls.simple["model"], self._train.own
+        offer = [self._absent, self._absent_words, self._inside.adapter, *self._controls.switch_outputs]
+        inputs = [own, *self._controls.inputs]
+        model.input(self._choose_model, inputs, [model, self._model_status, *offer], **PRIVATE)
+        own.change(self._wear_own, inputs, offer, **PRIVATE)
 
     def _choose_model(self, own: Offers, *values: Any) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
         settings, _ = self._controls.settings(*values)
         models, name = self._services.models, settings.model
-        keep = [gr.skip()] * len(self._controls.switch_outputs)
+        keep = [gr.skip()] * (3 + len(self._controls.switch_outputs))
         try:
             for news in wait_for_model(models, name):
                 if isinstance(news, str):
-                    yield [gr.skip(), gr.update(value=message(news), visible=True), gr.skip(), gr.skip(), *keep]
+                    yield [gr.skip(), gr.update(value=message(news), visible=True), *keep]
                 else:
                     facts = gr.update(value=message(model_facts(news)), visible=True)
                     yield [gr.skip(), facts, *self._offer(news.name, own, settings)]
@@ -180,13 +189,23 @@ class _LoraPage:
             failed = gr.update(value=message(str(error), alert=True), visible=True)
             yield [models.default, failed, *self._offer(models.default, own, settings)]
 
+    def _wear_own(self, own: Offers, *values: Any) -> list[Any]:
+        """Let new adapters of the visitor's join the switches, switched on."""
+        settings, _ = self._controls.settings(*values)
+        before = {name for name, _ in self._controls.offers_of(values)}
+        name = settings.model or self._services.models.default
+        new = [style for style, _ in offers_here(self._services.models, name, own) if style not in before]
+        return self._offer(name, own, worn_too(settings, new))
+
     def _offer(self, name: str, own: Offers, settings: AdaptSettings) -> list[Any]:
-        """Return updates of the word on absent adapters and of the switches."""
+        """Return updates of the word on absent adapters, of Inside's choice and of the switches."""
         offered = offers_here(self._services.models, name, own)
         if not settings.adapters:  # there was none to be switched on
             settings = settings.model_copy(update={"adapters": AdaptSettings.default("adapters")})
         words = without_adapters(self._services.models, name)
-        return [gr.update(visible=not offered), words, *self._controls.switch_updates(settings, offered)]
+        looked_into = self._controls.adapter_update(settings, offered)
+        switches = self._controls.switch_updates(settings, offered)
+        return [gr.update(visible=not offered), words, looked_into, *switches]
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         if "tab" not in query and not AdaptSettings.names_any(query):  # such as ?__theme=dark
@@ -201,8 +220,10 @@ class _LoraPage:
         if settings.adapters != AdaptSettings.default("adapters"):
             notes += unshown(settings, offered)
         updates = self._controls.updates(settings, models.default, offered)
-        opened = self._opened(settings.view)
-        return [*updates, gr.update(visible=not offered), opened, settings.view.value, tuple(notes)]
+        view = settings.view
+        linking = gr.Row(visible=view is not View.TRAIN)
+        about = [gr.update(visible=not offered), self._opened(view), linking, view.value, tuple(notes)]
+        return [*updates, *about, *self._train.restore(query)]
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""

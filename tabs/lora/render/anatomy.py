@@ -31,54 +31,49 @@ def anatomy_summary(found: Anatomy, title: str) -> str:
     )
 
 
-def matrix_plot(found: Anatomy) -> Figure:
-    """Return pictures of W and ΔW side by side, each with a scale of its own."""
-    from plotly.subplots import make_subplots
+def weight_plot(found: Anatomy) -> Figure:
+    """Return a picture of W."""
+    return _matrix_plot("W, frozen", found.weight_sample, FROZEN)
 
-    titles = [f"W, frozen {_steps(found.weight_sample)}", f"ΔW, changed {_steps(found.change_sample)}"]
-    figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.16)
-    for column, (name, one, colour) in enumerate(
-        (("W", found.weight_sample, FROZEN), ("ΔW", found.change_sample, CHANGED)), 1
-    ):
-        limit = _limit(one)
-        figure.add_heatmap(
-            z=one.values,
-            x=[n * one.column_step for n in range(len(one.values[0]))],
-            y=[n * one.row_step for n in range(len(one.values))],
-            # See-through at zero, so that it fits a light and a dark page.
-            colorscale=[[0, INK], [0.5, "rgba(127,135,146,0.0)"], [1, colour]],
-            zmin=-limit,
-            zmax=limit,
-            hovertemplate=name + "[%{y}, %{x}] = %{z:.4f}<extra></extra>",
-            colorbar={
-                "thickness": 8,
-                "len": 0.9,
-                "x": 0.435 if column == 1 else 1.0,
-                "tickformat": ".2~g",
-                "nticks": 5,
-                "outlinewidth": 0,
-            },
-            row=1,
-            col=column,
-        )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_yaxes(title="input", row=1, col=1)
+
+def change_plot(found: Anatomy) -> Figure:
+    """Return a picture of ΔW, with a scale of its own."""
+    return _matrix_plot("ΔW, changed", found.change_sample, CHANGED)
+
+
+def _matrix_plot(title: str, one: Sample, colour: str) -> Figure:
+    import plotly.graph_objects as go
+
+    limit = _limit(one)
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=one.values,
+        x=[n * one.column_step for n in range(len(one.values[0]))],
+        y=[n * one.row_step for n in range(len(one.values))],
+        # See-through at zero, so that it fits a light and a dark page.
+        colorscale=[[0, INK], [0.5, "rgba(127,135,146,0.0)"], [1, colour]],
+        zmin=-limit,
+        zmax=limit,
+        hovertemplate="[%{y}, %{x}]: %{z:.4f}<extra>" + title + "</extra>",
+        colorbar={"thickness": 8, "tickformat": ".2~g", "nticks": 5, "outlinewidth": 0},
+    )
+    calm(figure, height=340)
+    figure.update_layout(
+        title={"text": f"{title}{_steps(one)}", "x": 0.02, "font": {"size": 13}},
+        margin={"l": 56, "r": 10, "t": 40, "b": 50},
+    )
     figure.update_xaxes(title="output", showgrid=False)
-    calm(figure, height=380)
-    figure.update_layout(margin={"l": 50, "r": 20, "t": 40, "b": 50})
-    figure.update_annotations(font={"size": 13, "color": INK})
+    figure.update_yaxes(title="input", autorange="reversed", showgrid=False)
     return figure
 
 
 def _steps(one: Sample) -> str:
-    if one.row_step == one.column_step == 1:
-        return ""
-    return f"(every {_nth(one.row_step)} row, every {_nth(one.column_step)} column)"
+    steps = [f"every {_nth(step)} {what}" for step, what in ((one.row_step, "row"), (one.column_step, "column"))]
+    shown = [words for words, step in zip(steps, (one.row_step, one.column_step), strict=True) if step > 1]
+    return f": {', '.join(shown)}" if shown else ""
 
 
 def _nth(step: int) -> str:
-    if step == 1:
-        return "single"
     suffix = "th" if 10 <= step % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(step % 10, "th")
     return f"{step}{suffix}"
 
@@ -108,7 +103,7 @@ def spectrum_plot(found: Anatomy) -> Figure:
     figure.add_vline(x=found.rank + 0.5, line={"color": CHANGED, "dash": "dot", "width": 1.5})
     figure.update_xaxes(title="singular value, the largest first", type="log", dtick="D2")
     figure.update_yaxes(title="size against the largest", rangemode="tozero")
-    return calm(figure, height=380)
+    return _with_room_for_names(figure, 400)
 
 
 def _against_largest(one: Spectrum) -> list[float]:
@@ -199,7 +194,14 @@ def cost_plot(one: Cost) -> Figure:
     )
     figure.update_xaxes(title="rank", type="log", dtick="D2")
     figure.update_yaxes(title="numbers", type="log", dtick=1)
-    return calm(figure, height=300)
+    return _with_room_for_names(figure, 340)
+
+
+def _with_room_for_names(figure: Figure, height: int) -> Figure:
+    """Give a figure the look of the app, with room above for a legend that a phone breaks into lines."""
+    calm(figure, height)
+    figure.update_layout(margin={"t": 80}, legend={"y": 1.02, "yanchor": "bottom"})
+    return figure
 
 
 def merge_words(found: MergeCheck) -> str:
