@@ -42,6 +42,7 @@ def main() -> None:
     for dimensions in (2, 3):
         arrays[f"tsne_{dimensions}"] = tsne(points, dimensions).points.astype(np.float32)
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, out / "map.safetensors")
+    (out / "map.safetensors").chmod(0o644)
     grouped = [row for row, slug in enumerate(slugs) if slug != AMBIGUOUS]
     categories = [slugs[row] for row in grouped]
     by_meaning = group(points[grouped], categories)

@@ -119,6 +119,12 @@ def load_odd(folder: Path = FOLDER) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(words) for words in _read(folder / "examples.json")["odd"])
 
 
+@cache
+def load_queries(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Return things to search for."""
+    return tuple(_read(folder / "examples.json")["queries"])
+
+
 def answers() -> tuple[str, ...]:
     """Return the words among which an analogy's answer is sought: single words of the lists, and some more."""
     words = [entry for one in load_lists() if one.form == "words" for entry in one.entries]
@@ -132,7 +138,7 @@ def shipped_texts() -> tuple[str, ...]:
     texts += [text for pair in load_pairs() for two in pair.pairs for text in two]
     for word, senses in load_senses().items():
         texts += [word, *(text for sense in senses for text in (*sense.kin, *sense.sentences))]
-    texts += [*answers(), *(word for words in load_odd() for word in words)]
+    texts += [*load_queries(), *answers(), *(word for words in load_odd() for word in words)]
     return tuple(dict.fromkeys(texts))
 
 

@@ -10,8 +10,6 @@ from pydantic import Field
 from lab.embeddings.concepts import load_lists
 from lab.settings import Settings
 
-MAX_BOX = 60_000  # characters of a box that a link carries; what is longer works, but fits into no link
-
 
 class View(StrEnum):
     """The tools of the tab."""
@@ -56,7 +54,7 @@ class EmbeddingSettings(Settings):
     layer: int = Field(4, ge=0, le=12)
     melody_method: Method = Method.PCA
     tune: int = Field(0, ge=0, le=10_000)
-    made: str = Field("", max_length=MAX_BOX)
+    made: str = Field("", max_length=2_000_000)
 
     @property
     def chosen_lists(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls
 from tabs.loading import run_with_model
 from tabs.looking import Looking
+from tabs.made import Made, send_button
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs
 
@@ -40,6 +41,7 @@ class ComparePanel:
         self.board = gr.HTML(render.empty_board(), js_on_load=LOOKING.board_js, elem_id="sd-decoding-board")
         self.result = gr.State(None)
         self.runs = gr.State(Runs())
+        send_button(self._services, made_texts, [self.result])
         with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
             with gr.Row():
                 self.column = gr.Dropdown(ALL_COLUMNS, value=1, label="Column", min_width=180)
@@ -142,6 +144,12 @@ class ComparePanel:
             gr.update(value=render.step_plot(inspection), visible=True),
             gr.update(value=render.step_table(inspection), visible=True),
         ]
+
+
+def made_texts(result: Comparison | None) -> list[Made]:
+    """Return what the columns have written, for the map of the Embeddings tab."""
+    columns = result.columns if result else ()
+    return [Made("Decoding", column.strategy.label, column.text) for column in columns]
 
 
 def _column_choices(result: Comparison) -> list[tuple[str, int]]:

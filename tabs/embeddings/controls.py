@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gradio as gr
+
 from lab.embeddings import BUILT_IN
 from lab.embeddings.concepts import load_lists
 from lab.embeddings.settings import EmbeddingSettings
+from tabs.made import from_text, to_text
 
 NO_LISTS = "none"  # in a link; empty means all
 
@@ -29,6 +32,7 @@ class Controls:
         named = dict(zip(self.components, values, strict=False))
         chosen = [slug for slug in named["lists"] or [] if isinstance(slug, str)]
         named["lists"] = "" if set(chosen) >= {one.slug for one in load_lists()} else ",".join(chosen) or NO_LISTS
+        named["made"] = to_text(named.get("made") or ())
         if named["model"] == BUILT_IN:
             named["model"] = ""
         return EmbeddingSettings.lenient(named)
@@ -43,6 +47,8 @@ class Controls:
                     values.append(list(settings.chosen_lists))
                 case "model":
                     values.append(value or BUILT_IN)
+                case "made":  # an old link, or none, takes nothing away
+                    values.append(from_text(value) or gr.skip())
                 case "view" | "method" | "melody_method":
                     values.append(str(value))
                 case _:

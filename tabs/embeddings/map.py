@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -46,7 +45,6 @@ class MapPanel(Tool):
         self._add_choice()
         self._add_own_lines()
         self.add_actions("Draw the map")
-        self.drawn = gr.State(False)
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 plot = gr.Plot(label="Map", show_label=False, elem_classes="sd-embeddings-map")
@@ -64,7 +62,7 @@ class MapPanel(Tool):
             points = gr.Dataframe(headers=POINT_COLUMNS, label="Points", interactive=False, max_height=420, wrap=True)
         with gr.Accordion("What the lists are", open=False):
             gr.Markdown(list_cards())
-        self.results = [plot, figures, categories, points, self.drawn]
+        self.results = [plot, figures, categories, points]
 
     def _add_choice(self) -> None:
         default = EmbeddingSettings.default
@@ -106,13 +104,6 @@ class MapPanel(Tool):
         filled = self._example.click(lambda: OWN_EXAMPLE, None, self.controls["own"], queue=False, **PRIVATE)
         filled.then(**self.running)
 
-    def first(self, drawn: bool, *values: Any) -> Iterator[list[Any]]:
-        """Draw the map if none was drawn yet."""
-        if drawn:
-            yield [gr.skip()] * len(self.outputs)
-        else:
-            yield from self.run(*values)
-
     def compute(self, settings: EmbeddingSettings, tell: Tell) -> Outcome:
         """Return the map of the chosen lists and the visitor's lines."""
         lines, notes = read_lines(settings.own)
@@ -129,7 +120,7 @@ class MapPanel(Tool):
 
     def show(self, found: ConceptMap) -> tuple[str, list[Any]]:
         """Return the map, its figures and its tables."""
-        values = [concept_figure(found), figures_text(found), category_table(found), point_table(found), True]
+        values = [concept_figure(found), figures_text(found), category_table(found), point_table(found)]
         return f"{len(found.points)} points.", values
 
 

@@ -13,9 +13,12 @@ from lab.embeddings.concepts import load_lists
 from lab.embeddings.mapping import draw_map
 from lab.embeddings.settings import EmbeddingSettings, View
 from lab.errors import VisitorError
+from tabs.embeddings.api import add_api
 from tabs.embeddings.axis import AxisPanel
 from tabs.embeddings.controls import Controls
+from tabs.embeddings.made import MadePanel
 from tabs.embeddings.map import MapPanel
+from tabs.embeddings.melodies import MelodiesPanel
 from tabs.embeddings.render.maps import concept_figure
 from tabs.embeddings.search import AnalogyPanel, OddPanel, QueryPanel
 from tabs.embeddings.senses import SensesPanel
@@ -53,6 +56,8 @@ PANELS: dict[View, tuple[type[Tool], ...]] = {
     View.SIMILARITY: (PairPanel, MatrixPanel, ProbePanel),
     View.SEARCH: (QueryPanel, OddPanel, AnalogyPanel),
     View.AXIS: (AxisPanel,),
+    View.MELODIES: (MelodiesPanel,),
+    View.MADE: (MadePanel,),
 }
 
 SOURCES = {
@@ -64,6 +69,7 @@ SOURCES = {
     "Word overlap: tf_idf": ("lab.embeddings.grouping", "tf_idf"),
     "Odd one out: odd_one_out": ("lab.embeddings.geometry", "odd_one_out"),
     "Analogy: analogy": ("lab.embeddings.geometry", "analogy"),
+    "A melody's embedding: mean_hidden_states": ("lab.embeddings.tunes", "mean_hidden_states"),
     "An axis between two poles: axis_between": ("lab.embeddings.geometry", "axis_between"),
 }
 
@@ -114,12 +120,13 @@ class _EmbeddingsPage:
         with gr.Row(elem_classes="sd-actions"):
             link_controls("embeddings", self._query, self._controls.all)
         add_sources(SOURCES)
+        add_api(services)
         services.warm_ups.append(lambda: warm(services))
         for name, tab in tabs.items():
             tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
-        # The first look at the tab draws the map: selecting is what Gradio reports when a tab is first seen, too.
-        first_map = self._panels[0][1]
-        tabs[View.MAP].select(first_map.first, [first_map.drawn, *first_map.inputs], first_map.outputs, **PRIVATE)
+        # Selecting is what Gradio reports when a tab is first seen, too: so the first look draws the map.
+        for name, panel in self._panels:
+            tabs[name].select(**panel.at_first_sight)
         components["model"].input(
             self._choose_model, components["model"], [components["model"], self._model_status], **PRIVATE
         )

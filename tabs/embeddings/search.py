@@ -16,7 +16,7 @@ from lab.embeddings.comparing import (
     solve,
     solve_examples,
 )
-from lab.embeddings.concepts import load_analogies, load_odd
+from lab.embeddings.concepts import load_analogies, load_odd, load_queries
 from lab.embeddings.settings import EmbeddingSettings
 from lab.embeddings.texts import cut, read_items
 from tabs.embeddings.controls import Controls
@@ -33,8 +33,6 @@ from tabs.embeddings.render.comparisons import (
 from tabs.embeddings.tool import Outcome, Tool, model_of
 from tabs.page import PRIVATE, Services
 from tabs.waiting import Tell
-
-QUERIES = ("something slow and sad", "who repairs my teeth?", "the water fell from the sky", "music for a church")
 
 
 class FillingTool(Tool):
@@ -66,7 +64,7 @@ class QueryPanel(FillingTool):
         super().__init__(services)
         gr.Markdown("### Search the lists by meaning")
         self.controls["query"] = gr.Textbox(EmbeddingSettings.default("query"), label="Query", max_length=None)
-        self.add_examples(QUERIES)
+        self.add_examples(load_queries())
         self.add_actions("Search")
         with gr.Row():
             plot = gr.Plot(label="Nearest entries", show_label=False, visible=False, min_width=300)

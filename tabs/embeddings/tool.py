@@ -37,10 +37,12 @@ class Tool(ABC):
         results: components that a run sets, beside the status.
         redraws: names of controls at whose change the tool runs again.
         words: on what is going on, until the run itself tells something.
+        sees_anew: whether it runs whenever its tab is opened, not only the first time.
     """
 
     redraws: ClassVar[Sequence[str]] = ()
     words: ClassVar[str] = "Embedding …"
+    sees_anew: ClassVar[bool] = False
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -61,12 +63,12 @@ class Tool(ABC):
             self.button = gr.Button(title, variant="primary", min_width=140, scale=0)
             self._stop = gr.Button("Stop", min_width=80, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status")
-        self._runs = gr.State(Runs())
+        self._runs, self._seen = gr.State(Runs()), gr.State(False)
 
     @property
     def outputs(self) -> list[Any]:
         """Components that a run sets, the status first."""
-        return [self._status, *self.results]
+        return [self._status, self._seen, *self.results]
 
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""
@@ -74,6 +76,7 @@ class Tool(ABC):
         self.inputs = [*controls.all, self._runs]
         self.running = {"fn": self.run, "inputs": self.inputs, "outputs": self.outputs, **PRIVATE}
         self.button.click(**self.running, trigger_mode="multiple")
+        self.at_first_sight = {**self.running, "fn": self._first, "inputs": [self._seen, *self.inputs]}
         for name in self.redraws:
             self.controls[name].input(**self.running, trigger_mode="always_last")
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
@@ -87,16 +90,23 @@ class Tool(ABC):
         """
         *values, runs = values
         settings, more = self._controls.settings(*values)
-        keep = [gr.skip()] * len(self.results)
+        keep = [gr.skip()] * (len(self.outputs) - 1)
         yield from runs.follow(self._updates(settings, [*notes, *more]), lambda update: [message("Stopped."), *keep])
 
+    def _first(self, seen: bool, *values: Any) -> Iterator[list[Any]]:
+        """Run when the tool is first seen, so that no visitor finds it empty."""
+        if seen and not self.sees_anew:
+            yield [gr.skip()] * len(self.outputs)
+        else:
+            yield from self.run(*values)
+
     def _updates(self, settings: EmbeddingSettings, notes: Sequence[str]) -> Generator[list[Any], None, None]:
-        keep = [gr.skip()] * len(self.results)
+        keep = [gr.skip()] * (len(self.outputs) - 1)
         try:
             for news in wait_for(lambda tell: self._work(settings, tell), self.words, VisitorError(FAILED)):
                 if isinstance(news, Ready):
                     (told, values), more = news.value
-                    yield [message(told) + notes_html([*notes, *more]), *values]
+                    yield [message(told) + notes_html([*notes, *more]), True, *values]
                 else:
                     yield [message(news), *keep]
         except VisitorError as error:

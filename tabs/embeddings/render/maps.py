@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lab.embeddings.comparing import Hit
 from lab.embeddings.mapping import ConceptMap, InSense, SenseMap
 from lab.embeddings.settings import Method
 from tabs.embeddings.render.points import HEIGHT, Mark, hover_text, map_figure
@@ -197,3 +199,14 @@ def told_senses(found: SenseMap) -> str:
         f"{right} of {len(ours)} sentences lean to the sense that is meant. "
         f"“{found.word}” alone leans to the sense “{alone}”."
     )
+
+
+MADE_COLUMNS = ["tab", "made by", "text", "nearest entries"]
+
+
+def made_table(made: Sequence[Sequence[str]], near: Sequence[Sequence[Hit]]) -> list[list[Any]]:
+    """Return texts as rows: tab, what made it, the text, and the entries of the lists that are nearest to it."""
+    return [
+        [source, title, text, "; ".join(f"{hit.text} {hit.cosine:.2f}" for hit in hits)]
+        for (source, title, text), hits in zip(made, near, strict=True)
+    ]
