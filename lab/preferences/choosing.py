@@ -6,8 +6,11 @@ Gao, Schulman and Hilton, Scaling laws for reward model overoptimization (2023),
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +19,7 @@ from lab.preferences import PreferenceError
 from lab.preferences.best_of_n import MAX_N, BestOfN, best_of_n_curve, draw, kl_of_best_of_n
 from lab.preferences.leash import Leash, leash_curve, optimal, uniform
 from lab.preferences.pairs import Completion
+from lab.preferences.pool import FOLDER, TEXTS
 from lab.preferences.report import Judged
 
 if TYPE_CHECKING:
@@ -65,6 +69,16 @@ class Scale:
     def true_score(self, value: float) -> float:
         """Return a true score likewise."""
         return (value - self.true_mean) / self.true_deviation if self.true_deviation > 0 else 0.0
+
+
+@cache
+def held_out_prompts(path: Path = FOLDER / TEXTS) -> tuple[str, ...]:
+    """Return the pool's held-out prompts, without what takes time to load; none if there is no pool."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return ()
+    return tuple(line["prompt"] for line in lines if line["held_out"])
 
 
 def candidates(learnt: Learnt) -> list[Candidates]:

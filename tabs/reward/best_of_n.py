@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from lab.errors import VisitorError
 from lab.preferences.choosing import Choice, choose
 from lab.preferences.settings import RewardSettings, View
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, wire_stories
+from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, show_when_ready, wire_stories
 from tabs.reward.render.best_of_n import (
     CURVE_COLUMNS,
     DRAWN_COLUMNS,
@@ -98,14 +97,16 @@ class BestOfNPanel:
         *values, session, class_code, added = values
         settings, more = self._controls.settings(*values)
         told = [*notes, *more]
-        try:
-            found = choose(self._shared.learner.learn(settings, session, class_code, added), settings)
-        except VisitorError as error:
-            yield [message(str(error), alert=True) + notes_html(told), *[gr.skip()] * (len(self.outputs) - 1)]
-            return
-        if found.n < settings.n:
-            told.append(f"This prompt has {found.n} completions, so n is {found.n}.")
-        yield self._shown(found, [*told, *found.learnt.notes])
+
+        def work() -> Choice:
+            return choose(self._shared.learner.learn(settings, session, class_code, added), settings)
+
+        def shown(found: Choice) -> list[Any]:
+            if found.n < settings.n:
+                told.append(f"This prompt has {found.n} completions, so n is {found.n}.")
+            return self._shown(found, [*told, *found.learnt.notes])
+
+        yield from show_when_ready(work, shown, len(self.outputs), told)
 
     @staticmethod
     def _shown(found: Choice, notes: Sequence[str]) -> list[Any]:

@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from lab.errors import VisitorError
 from lab.preferences.choosing import Held, hold
 from lab.preferences.settings import RewardSettings, View
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, wire_stories
+from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, show_when_ready, wire_stories
 from tabs.reward.render.leash import LEASH_COLUMNS, leash_plot, leash_status, leash_table, leash_words, moved_html
 from tabs.reward.shared import Controls, Shared
 
@@ -84,12 +83,14 @@ class LeashPanel:
         *values, session, class_code, added = values
         settings, more = self._controls.settings(*values)
         told = [*notes, *more]
-        try:
-            found = hold(self._shared.learner.learn(settings, session, class_code, added), settings)
-        except VisitorError as error:
-            yield [message(str(error), alert=True) + notes_html(told), *[gr.skip()] * (len(self.outputs) - 1)]
-            return
-        yield self._shown(found, [*told, *found.learnt.notes])
+
+        def work() -> Held:
+            return hold(self._shared.learner.learn(settings, session, class_code, added), settings)
+
+        def shown(found: Held) -> list[Any]:
+            return self._shown(found, [*told, *found.learnt.notes])
+
+        yield from show_when_ready(work, shown, len(self.outputs), told)
 
     @staticmethod
     def _shown(found: Held, notes: Sequence[str]) -> list[Any]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import gradio as gr
 
+from lab.errors import VisitorError
+from lab.preferences.choosing import held_out_prompts
 from lab.preferences.settings import RewardSettings, View
 from tabs.page import PRIVATE
+from tabs.rendering import message, notes_html
 from tabs.reward.shared import Controls
+from tabs.waiting import wait_for
+
+T = TypeVar("T")
 
 LEARNS = ("source", "annotator", "rankings", "head")  # settings of what the reward model learns from
 Story = tuple[str, Mapping[str, Any]]
@@ -17,9 +23,7 @@ Story = tuple[str, Mapping[str, Any]]
 
 def prompt_choices() -> list[tuple[str, int]]:
     """Return the pool's held-out prompts, each with its number from 1."""
-    from lab.preferences.pool import load_pool
-
-    return [(f"{number}. {prompt.prompt} …", number) for number, prompt in enumerate(load_pool().held_out, 1)]
+    return [(f"{number}. {prompt} …", number) for number, prompt in enumerate(held_out_prompts(), 1)]
 
 
 class Panel(Protocol):
@@ -70,6 +74,22 @@ def follow(controls: Controls, panel: Panel, view: View, names: Sequence[str]) -
     # "input", not "release": the keyboard moves sliders, too.
     for name in names:
         controls.components[name].input(again, panel.inputs, panel.outputs, trigger_mode="always_last", **PRIVATE)
+
+
+def show_when_ready(
+    work: Callable[[], T], shown: Callable[[T], list[Any]], outputs: int, notes: Sequence[str]
+) -> Iterator[list[Any]]:
+    """Work in the background and yield what comes of it; after a second say that it takes a while.
+
+    What goes wrong is told in the status, which is the first output, and all else stays.
+    """
+    keep = [gr.skip()] * (outputs - 1)
+    failure = VisitorError("The reward model could not be trained. Please try again.")
+    try:
+        for news in wait_for(lambda tell: work(), "Learning from the rankings …", failure):
+            yield [message(news), *keep] if isinstance(news, str) else shown(news.value)
+    except VisitorError as error:
+        yield [message(str(error), alert=True) + notes_html(notes), *keep]
 
 
 def add_plot(words: str, columns: Sequence[str], label: str) -> tuple[gr.Plot, gr.Dataframe]:

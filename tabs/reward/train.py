@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from lab.preferences.report import Report, report
 from lab.preferences.settings import RewardSettings, View
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, wire_stories
+from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, show_when_ready, wire_stories
 from tabs.reward.render.train import measures, taste, train_notes, train_status
 from tabs.reward.render.train_plots import (
     CALIBRATION_COLUMNS,
@@ -27,6 +28,8 @@ from tabs.reward.render.train_plots import (
 )
 from tabs.reward.shared import Controls, Shared
 from tabs.runs import Runs
+
+log = logging.getLogger(__name__)
 
 EMPTY = '<p class="sd-empty">Press Train: rankings become pairs, and pairs become a reward model.</p>'
 EXPLAINED = {
@@ -65,6 +68,7 @@ class TrainPanel:
             with gr.Accordion("The annotator's rule, as code", open=False):
                 self._rule = gr.Code(language="python", interactive=False, show_label=False)
         self._runs = gr.State(Runs())
+        shared.services.warm_ups.append(self._warm)
 
     @property
     def outputs(self) -> list[Any]:
@@ -100,23 +104,31 @@ class TrainPanel:
         yield from runs.follow(updates, lambda update: [message("Stopped. What was drawn stays."), *update[1:]])
 
     def _train(self, settings: RewardSettings, whose: tuple[Any, ...], notes: list[str]) -> Iterator[list[Any]]:
-        keep = [gr.skip()] * (len(self.outputs) - 1)
-        try:
+        growing: list[Iterator[Report]] = []
+
+        def work() -> Report:
             told = report(self._shared.learner.learn(settings, *whose))
             found = next(told)
-            yield self._measured(found, notes)
+            growing.append(told)
+            return found
+
+        yield from show_when_ready(work, lambda found: self._measured(found, notes), len(self.outputs), notes)
+        for told in growing:
             for found in told:
-                drawn = [curve_plot(found), curve_table(found)]
-                yield [gr.skip()] * 3 + drawn + [gr.skip()] * 6
-            yield [status(found, notes, done=True), *keep]
+                yield [gr.skip()] * 3 + [curve_plot(found), curve_table(found)] + [gr.skip()] * 6
+
+    def _warm(self) -> None:
+        try:
+            for found in report(self._shared.learner.learn(RewardSettings())):
+                curve_plot(found)
         except VisitorError as error:
-            yield [message(str(error), alert=True) + notes_html(notes), *keep]
+            log.warning("the reward tab is not warm: %s", error)
 
     @staticmethod
     def _measured(found: Report, notes: Sequence[str]) -> list[Any]:
         """Return what can be said before the learning curve is drawn."""
         return [
-            status(found, notes, done=False),
+            message(train_status(found)) + notes_html([*notes, *train_notes(found)]),
             measures(found),
             gr.update(visible=True),
             gr.update(value=None),
@@ -128,8 +140,3 @@ class TrainPanel:
             taste(found),
             found.learnt.annotator.source,
         ]
-
-
-def status(found: Report, notes: Sequence[str], done: bool) -> str:
-    """Return the line beside the button, with notes."""
-    return message(train_status(found, done)) + notes_html([*notes, *train_notes(found)])

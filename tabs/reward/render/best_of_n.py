@@ -6,27 +6,22 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lab.preferences.choosing import Choice
-from lab.preferences.report import Judged
 from tabs.rendering import INK, calm
+from tabs.reward.render.texts import completion_html, reading_table, score, signed
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 TRUE_COLOUR, LEARNED_COLOUR = "#5b8fc4", "#d07a2d"  # the rule stays what it is, the reward was learned
-CURVE_COLUMNS = ["n", "KL, nats", "reward", "true score", "reward, this prompt", "true score, this prompt"]
+CURVE_COLUMNS = ["n", "KL", "reward", "true", "reward here", "true here"]
 DRAWN_COLUMNS = ["#", "reward", "true score", "text"]
 HEIGHT = 360
-
-
-def number(value: float) -> str:
-    """Return a score with two decimals and its sign, a minus that looks like one."""
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def choice_status(found: Choice) -> str:
     """Return in a line what was chosen."""
     return (
-        f"Best of {found.n}: reward {number(found.chosen.reward)}, true score {number(found.chosen.true_score)}, "
+        f"Best of {found.n}: reward {signed(found.chosen.reward)}, true score {score(found.chosen.true_score)}, "
         f"KL {found.kl:.2f} nats."
     )
 
@@ -35,30 +30,19 @@ def choice_board(found: Choice) -> str:
     """Return the chosen text, and what the same draw gives for other n."""
     title = "The only one drawn" if found.n == 1 else f"Chosen of {found.n}"
     facts = [
-        ("learned reward", number(found.chosen.reward)),
-        ("true score", number(found.chosen.true_score)),
+        ("learned reward", signed(found.chosen.reward)),
+        ("true score", score(found.chosen.true_score)),
+        ("its place by the true rule", place_by_rule(found)),
         ("KL = log n − (n − 1) / n", f"{found.kl:.2f} nats"),
-        ("place by the true rule", place_by_rule(found)),
     ]
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
-    chosen = (
-        f'<section class="sd-card sd-reward-best-chosen"><h3>{title}</h3>{_text(found.chosen)}'
-        f'<dl class="sd-measures">{rows}</dl></section>'
-    )
-    others = "".join(
-        f'<li><h4>n = {size}</h4><p class="sd-reward-train-scores"><b>{number(one.reward)}</b>'
-        f"<span>true score {number(one.true_score)}</span></p>{_text(one)}</li>"
-        for size, one in found.read
-    )
+    read = [((str(size), signed(one.reward), score(one.true_score)), one.completion) for size, one in found.read]
     return (
-        f'{chosen}<p class="sd-legend">The same draw, read further: what is chosen of the first 1, 4, 16 and 64.</p>'
-        f'<ol class="sd-reward-best-read">{others}</ol>'
+        f'<section class="sd-card sd-reward-best-chosen"><h3>{title}</h3>'
+        f'<p class="sd-text">{completion_html(found.chosen.completion)}</p>'
+        f'<dl class="sd-reward-best-facts">{rows}</dl></section>'
+        + reading_table("The same draw, for other n", ("n", "reward", "true score"), read)
     )
-
-
-def _text(one: Judged) -> str:
-    prompt, text = escape(one.completion.prompt), escape(one.completion.text)
-    return f'<p class="sd-text"><span class="sd-prompt">{prompt}</span>{text}</p>'
 
 
 def place_by_rule(found: Choice) -> str:
@@ -76,7 +60,7 @@ def choice_words(found: Choice) -> str:
     if found.overdone:
         return (
             f"Averaged over {found.prompts} prompts the learned reward rises up to n = {most}, but the true score is "
-            f"highest at n = {peak.n} ({number(peak.true_score)}) and comes down to {number(end.true_score)}: from "
+            f"highest at n = {peak.n} ({score(peak.true_score)}) and comes down to {score(end.true_score)}: from "
             "there on, what is chosen is what the reward model errs about. This is over-optimisation."
         )
     gain = found.scale.true_score(end.true_score) - found.scale.true_score(found.mean[0].true_score)
@@ -125,7 +109,7 @@ def choice_plot(found: Choice) -> Figure:
     figure.update_xaxes(
         title="n, completions to choose from", type="log", tickvals=ticks, ticktext=list(map(str, ticks))
     )
-    figure.update_yaxes(title="standard deviations above the mean")
+    figure.update_yaxes(title="standard deviations")
     return figure
 
 
@@ -136,10 +120,10 @@ def choice_table(found: Choice) -> list[list[str]]:
         [
             str(point.n),
             f"{point.kl:.2f}",
-            number(point.reward),
-            number(point.true_score),
-            number(own[point.n].reward) if point.n in own else "",
-            number(own[point.n].true_score) if point.n in own else "",
+            signed(point.reward),
+            score(point.true_score),
+            signed(own[point.n].reward) if point.n in own else "",
+            score(own[point.n].true_score) if point.n in own else "",
         ]
         for point in found.mean
     ]
@@ -150,8 +134,8 @@ def drawn_table(found: Choice) -> list[list[str]]:
     return [
         [
             f"{place} ✓" if one is found.chosen or one == found.chosen else str(place),
-            number(one.reward),
-            number(one.true_score),
+            signed(one.reward),
+            score(one.true_score),
             " ".join(one.completion.text.split()),
         ]
         for place, one in enumerate(found.drawn, 1)

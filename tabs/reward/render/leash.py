@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from lab.preferences.choosing import Held, Moved
 from tabs.rendering import INK, calm
-from tabs.reward.render.best_of_n import LEARNED_COLOUR, TRUE_COLOUR, number
+from tabs.reward.render.best_of_n import LEARNED_COLOUR, TRUE_COLOUR
+from tabs.reward.render.texts import Row, reading_table, score, signed
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,14 +21,14 @@ NEARLY_ALL = 0.8  # of the largest KL that is possible, from which on little is 
 
 def probability(value: float) -> str:
     """Return a probability in percent, small ones too."""
-    return f"{value:.1%}" if value >= 0.001 or value == 0 else "< 0.1%"
+    return f"{value:.1%}" if value >= 0.0005 else "≈ 0"
 
 
 def leash_status(found: Held) -> str:
     """Return in a line what the policy comes to."""
     now = found.now
     return (
-        f"β = {now.beta:.3g}: expected reward {number(now.reward)}, true score {number(now.true_score)}, "
+        f"β = {now.beta:.3g}: expected reward {signed(now.reward)}, true score {score(now.true_score)}, "
         f"KL {now.kl:.2f} nats."
     )
 
@@ -45,15 +45,11 @@ def leash_words(found: Held) -> str:
         )
     else:
         words = "The leash holds: good texts become likelier, and what the model wrote before is still to be expected."
-    reached = (
-        f"With β near 0 the true score is {number(loosest.true_score)}, with a large β {number(tightest.true_score)}"
-    )
-    if found.overdone:
-        return (
-            f"{words} {reached}; it is highest at β = {found.peak.beta:.2g} ({number(found.peak.true_score)}). Beyond that, "
-            "more reward is bought with what nobody wanted: reward hacking."
-        )
-    return f"{words} {reached}: here the learned reward is right often enough that letting go does no harm on average."
+    ends = f"With β near 0 the true score is {score(loosest.true_score)}, with a large β {score(tightest.true_score)}"
+    if not found.overdone:
+        return f"{words} {ends}: here the learned reward is right often enough that letting go does no harm on average."
+    best = f"it is highest at β = {found.peak.beta:.2g} ({score(found.peak.true_score)})"
+    return f"{words} {ends}; {best}. Beyond that, more reward is bought with what nobody wanted: reward hacking."
 
 
 def leash_plot(found: Held) -> Figure:
@@ -82,8 +78,9 @@ def leash_plot(found: Held) -> Figure:
     figure.add_vline(x=found.now.beta, line={"color": INK, "dash": "dash", "width": 1.5})
     ticks = [0.01, 0.1, 1, 10, 100]
     figure.update_layout(
-        margin={"l": 55, "r": 50, "t": 34, "b": 50},
-        yaxis={"title": "standard deviations above the mean"},
+        margin={"l": 55, "r": 50, "t": 12, "b": 95},
+        legend={"y": -0.24, "yanchor": "top", "font": {"size": 11}},
+        yaxis={"title": "standard deviations"},
         yaxis2={"overlaying": "y", "side": "right", "title": "KL, nats", "showgrid": False, "rangemode": "tozero"},
     )
     figure.update_xaxes(
@@ -100,8 +97,8 @@ def leash_table(found: Held) -> list[list[str]]:
     return [
         [
             f"{beta} ←" if point is found.now else beta,
-            number(point.reward),
-            number(point.true_score),
+            signed(point.reward),
+            score(point.true_score),
             f"{point.kl:.2f}",
         ]
         for beta, point in sorted(unique.items(), key=lambda item: item[1].beta)
@@ -110,27 +107,20 @@ def leash_table(found: Held) -> list[list[str]]:
 
 def moved_html(found: Held) -> str:
     """Return the completions whose probability rose most and fell most, to be read."""
+    columns = ("π*", "π_ref", "reward", "true score")
     return (
-        '<div class="sd-reward-leash-moved">'
-        + _moved("Rose most", found.rose, "No completion became likelier.")
-        + _moved("Fell most", found.fell, "No completion became less likely.")
+        '<div class="sd-reward-train-two">'
+        + reading_table("Rose most", columns, _rows(found.rose), "No completion became likelier.")
+        + reading_table("Fell most", columns, _rows(found.fell), "No completion became less likely.")
         + "</div>"
     )
 
 
-def _moved(title: str, moved: Sequence[Moved], none: str) -> str:
-    items = "".join(
-        "<tr>"
-        f"<td>{escape(probability(one.before))}</td><td><b>{escape(probability(one.after))}</b></td>"
-        f"<td>{number(one.judged.reward)}</td><td>{number(one.judged.true_score)}</td>"
-        f'<td class="sd-reward-leash-text"><span class="sd-prompt">{escape(one.judged.completion.prompt)}</span>'
-        f"{escape(one.judged.completion.text)}</td></tr>"
+def _rows(moved: Sequence[Moved]) -> list[Row]:
+    return [
+        (
+            (probability(one.after), probability(one.before), signed(one.judged.reward), score(one.judged.true_score)),
+            one.judged.completion,
+        )
         for one in moved
-    )
-    if not items:
-        return f'<section><h3>{escape(title)}</h3><p class="sd-hint">{escape(none)}</p></section>'
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in ("π_ref", "π*", "reward", "true", "text"))
-    return (
-        f"<section><h3>{escape(title)}</h3>"
-        f'<table class="sd-reward-leash-table"><thead><tr>{head}</tr></thead><tbody>{items}</tbody></table></section>'
-    )
+    ]

@@ -8,7 +8,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lab.preferences.heads import HeadKind
+from lab.preferences.pairs import Completion
 from lab.preferences.report import CHANCE, Judged, Report
+from tabs.reward.render.texts import reading_table, score, signed
 
 if TYPE_CHECKING:
     from lab.preferences.judging import Accuracy
@@ -27,15 +29,16 @@ def interval(found: Accuracy) -> str:
     return f"{found.low:.1%} to {found.high:.1%}"
 
 
-def train_status(report: Report, done: bool = True) -> str:
+def train_status(report: Report) -> str:
     """Return in a few words what was learned from, and how long it took."""
     learnt, fit = report.learnt, report.learnt.fit
     sources = [f"{learnt.people:,} rankings of people"] if learnt.people else []
     sources += [f"{learnt.simulated:,} of “{learnt.annotator.title}”"] if learnt.simulated else []
     sources += [f"{learnt.added:,} pairs added by hand"] if learnt.added else []
     words = f"From {', '.join(sources)}: {len(learnt.pairs):,} pairs of {learnt.pairs.prompts:,} prompts."
-    words += f" Learned in {fit.solver_seconds * 1000:,.0f} ms, with cross-validation {fit.seconds * 1000:,.0f} ms."
-    return words if done else words + " The learning curve comes …"
+    return (
+        words + f" Learned in {fit.solver_seconds * 1000:,.0f} ms, with cross-validation {fit.seconds * 1000:,.0f} ms."
+    )
 
 
 def train_notes(report: Report) -> list[str]:
@@ -137,19 +140,12 @@ def _limits(report: Report) -> str:
 
 def taste(report: Report) -> str:
     """Return the completions that score highest and lowest, to be read."""
-    return (
-        '<div class="sd-reward-train-taste">'
-        + _texts("Highest rewards", report.highest)
-        + _texts("Lowest rewards", report.lowest)
-        + "</div>"
+    tables = (
+        reading_table(title, ("reward", "true score"), [_reading(one) for one in texts])
+        for title, texts in (("Highest rewards", report.highest), ("Lowest rewards", report.lowest))
     )
+    return f'<div class="sd-reward-train-two">{"".join(tables)}</div>'
 
 
-def _texts(title: str, texts: Sequence[Judged]) -> str:
-    items = "".join(
-        f'<li><p class="sd-reward-train-scores"><b>{one.reward:+.2f}</b><span>true rule {one.true_score:g}</span></p>'
-        f'<p class="sd-text"><span class="sd-prompt">{escape(one.completion.prompt)}</span>'
-        f"{escape(one.completion.text)}</p></li>"
-        for one in texts
-    )
-    return f'<section><h3>{escape(title)}</h3><ol class="sd-reward-train-texts">{items}</ol></section>'
+def _reading(one: Judged) -> tuple[tuple[str, str], Completion]:
+    return (signed(one.reward), score(one.true_score)), one.completion

@@ -19,6 +19,14 @@ TRIAL_COLUMNS = ["L2", "loss left out", "right left out", ""]
 HEIGHT = 330
 
 
+def low_legend(figure: Figure) -> None:
+    """Put the legend under a figure, where it has room on a phone as well."""
+    figure.update_layout(
+        margin={"l": 55, "r": 12, "t": 12, "b": 95},
+        legend={"y": -0.28, "yanchor": "top", "font": {"size": 11}},
+    )
+
+
 def curve_plot(report: Report) -> Figure:
     """Return accuracy over the number of pairs, with the lines between which it must lie."""
     from plotly.graph_objects import Figure, Scatter
@@ -60,11 +68,13 @@ def curve_plot(report: Report) -> Figure:
             y=share,
             line={"color": FROZEN_COLOUR, "dash": "dash", "width": 1.5},
             annotation={"text": f"{words}, {share:.0%}", "font": {"color": INK, "size": 11}},
-            annotation_position="bottom right" if share > 0.9 else "top right",
+            annotation_position="bottom left",
         )
-    figure.update_layout(margin={"l": 55, "r": 12, "t": 30, "b": 50})
-    figure.update_xaxes(title="pairs that it learned from", type="log", dtick="D2" if len(pairs) < 4 else "D1")
-    figure.update_yaxes(title="right", tickformat=".0%", range=[0.28, 1.04])
+    low_legend(figure)
+    ticks = [f"{count:,}" for count in pairs]
+    figure.update_xaxes(title="pairs that it learned from", type="log", tickvals=pairs, ticktext=ticks)
+    low = min((point.held_out.low for point in points), default=CHANCE)
+    figure.update_yaxes(title="right", tickformat=".0%", range=[max(min(low, 0.42) - 0.03, -0.02), 1.04])
     return figure
 
 
@@ -126,7 +136,7 @@ def calibration_plot(report: Report) -> Figure | None:
         )
     )
     calm(figure, HEIGHT)
-    figure.update_layout(margin={"l": 55, "r": 12, "t": 30, "b": 50})
+    low_legend(figure)
     low = min(0.4, *(one.accuracy for one in bins))
     figure.update_xaxes(title="how sure it is of its order", tickformat=".0%", range=[0.48, 1.02])
     figure.update_yaxes(title="right", tickformat=".0%", range=[max(low - 0.05, -0.02), 1.06])
@@ -173,7 +183,7 @@ def trial_plot(report: Report) -> Figure | None:
         annotation={"text": "a coin", "font": {"color": INK, "size": 11}},
         annotation_position="bottom right",
     )
-    figure.update_layout(margin={"l": 55, "r": 12, "t": 30, "b": 50})
+    low_legend(figure)
     figure.update_xaxes(
         title="strength of regularisation (L2), weak to strong",
         type="log",
