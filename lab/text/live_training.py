@@ -31,6 +31,7 @@ MAX_STEPS, MAX_SECONDS = 400, 900.0
 POLL = 0.5  # seconds after which a snapshot comes even if nothing is new: a visitor who has left is noticed by it
 SILENCE = 180.0  # seconds without a word after which a process counts as stuck
 THREADS = 1  # the other core is for those who generate; with two, each step waits for the one that somebody else holds
+LAST_SAMPLE = 10.0  # seconds that the last sample may take
 EVALUATIONS = 6  # of the held-out loss in a training, beside the one before it
 
 LOST = "The training process was ended from outside, perhaps because memory ran out. Other things go on working."
@@ -194,7 +195,8 @@ def train(
                 samples.collect()
                 yield (now := replace(now, samples=samples.written))
         place.leave()  # the others need not wait for the last sample
-        while samples.collect():
+        until = time.monotonic() + LAST_SAMPLE
+        while samples.collect() and time.monotonic() < until:
             time.sleep(POLL / 5)
             yield (now := replace(now, samples=samples.written))
     if now.step == settings.steps:

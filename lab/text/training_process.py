@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import GPT2LMHeadModel
 
-    from lab.text.tuning import TuningStep
+    from lab.text.tuning import Tuned, TuningStep
 
 NICENESS = 10  # of nineteen: whoever generates in the meantime comes first
 OWN_TEXTS, OWN_TOKENS = 16, 64  # that the base writes itself, to measure what it forgets
@@ -36,7 +36,7 @@ def main() -> None:
     source, target = sys.stdin.buffer, _private_output()
     job = json.loads(source.readline())
     tokens = source.read(4 * job["tokens"])
-    threading.Thread(target=_end_with, args=[source], daemon=True).start()
+    threading.Thread(target=_end_with, args=[source.fileno()], daemon=True).start()
     _step_back()
 
     def send(message: Mapping[str, Any], payload: bytes = b"") -> None:
@@ -115,7 +115,19 @@ def _outcome(step: TuningStep, base: GPT2LMHeadModel, own: torch.Tensor | None) 
     if own is not None:
         model, prompt = tuned_model(base, step.best)
         outcome["forgetting"] = held_out_loss(model, own, prompt) - held_out_loss(base, own)
+        outcome["file_bytes"] = _file_bytes(step.best)
     return outcome
+
+
+def _file_bytes(tuned: Tuned) -> int:
+    """Return the size of the file with what was trained, in half precision."""
+    from safetensors.torch import save
+
+    from lab.lora import WEIGHTS_FILE, peft_files
+
+    if tuned.adapter is not None:
+        return len(peft_files(tuned.adapter, "")[WEIGHTS_FILE])
+    return len(save({name: tensor.half().contiguous() for name, tensor in tuned.tensors.items()}))
 
 
 def own_texts(base: GPT2LMHeadModel, seed: int = 0) -> torch.Tensor:
@@ -147,8 +159,9 @@ def _private_output() -> IO[bytes]:
     return private
 
 
-def _end_with(source: IO[bytes]) -> None:
-    source.read()  # returns when the other side has closed the pipe, or died
+def _end_with(descriptor: int) -> None:
+    while os.read(descriptor, 1 << 16):  # empty once the other side has closed the pipe, or died
+        pass
     os._exit(0)
 
 

@@ -37,7 +37,7 @@ TARGET_TITLES = {
     Targets.INPUTS: "first of attention and MLP",
     Targets.QUERY_KEY_VALUE: "query, key, value",
 }
-EXAMPLES = {"The code of this app": "lab/**/*.py", "Its handbook": "README.md"}
+EXAMPLES = {"The code of this app": "lab/**/*.py", "Its readme": "README.md"}
 WORDS = (
     "Paste a text, or upload one: plain text up to 1 MB, at least a page, better a chapter. A tenth of it is held out "
     "to measure by. It is used for this training and kept nowhere."
@@ -75,7 +75,7 @@ class TrainPanel:
         gr.Markdown(WORDS)
         with gr.Row():
             with gr.Column(scale=3, min_width=300):
-                self._text = gr.Textbox(label="Your text", lines=9, max_lines=9, elem_id="sd-lora-text")
+                self._text = gr.Textbox(label="Your text", lines=14, max_lines=14, elem_id="sd-lora-text")
                 with gr.Row(elem_classes="sd-examples"):
                     self._upload = gr.UploadButton(
                         "Upload a text", file_types=["text", ".txt", ".md"], type="binary", size="sm", scale=0
@@ -91,9 +91,9 @@ class TrainPanel:
             self._stop = gr.Button("Stop, keep the best", min_width=150, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status", elem_id="sd-lora-training")
         with gr.Row():
-            with gr.Column(min_width=300):
-                self._plot = gr.Plot(show_label=False, visible=False)
-                with gr.Accordion("The same as a table", open=False, visible=False) as self._more:
+            with gr.Column(min_width=300, visible=False) as self._losses:
+                self._plot = gr.Plot(show_label=False)
+                with gr.Accordion("The same as a table", open=False):
                     self._table = gr.Dataframe(headers=LOSS_COLUMNS, interactive=False, label="Losses, nats per token")
             with gr.Column(min_width=300):
                 self._samples = gr.HTML(samples_html(None, ""), elem_id="sd-lora-samples")
@@ -118,7 +118,7 @@ class TrainPanel:
         numbers = list(self.components.values())
         self.inputs = [model, *numbers]
         inputs = [self._text, self._title, self._prompt, *self.inputs, self._runs, self._wish]
-        shown = [self._status, self._plot, self._more, self._table, self._samples, *self._own.outputs]
+        shown = [self._status, self._losses, self._plot, self._table, self._samples, *self._own.outputs]
         self._start.click(self.start, inputs, shown, **PRIVATE)
         self._stop.click(lambda wish: wish.wish(), self._wish, None, queue=False, **PRIVATE)
         for component in numbers:
@@ -173,6 +173,7 @@ class TrainPanel:
                     model = news
                 else:
                     yield [message(news), *keep]
+            yield [message("Reading the text …"), *keep]
             drawn = written = -1
             for now in train(model, text, settings, stop, prompt=prompt):
                 update = [state_of(now) + notes_html(notes), *keep]
@@ -247,7 +248,7 @@ def _shown(settings: LiveSettings, name: str) -> Any:
 
 
 def _figures(now: Snapshot) -> list[Any]:
-    return [gr.update(value=loss_plot(now), visible=True), gr.update(visible=True), loss_table(now)]
+    return [gr.update(visible=True), loss_plot(now), loss_table(now)]
 
 
 def _example(title: str) -> list[Any]:

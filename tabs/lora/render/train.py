@@ -49,7 +49,10 @@ def state_of(now: Snapshot) -> str:
             return _bar(0) + message(f"Starting a process of its own … {duration(now.seconds_left or 0)} to go.")
         case Phase.TRAINING:
             left = f", {duration(now.seconds_left)} to go" if now.seconds_left else ""
-            return _bar(now.step / now.settings.steps) + message(f"Step {now.step} of {now.settings.steps}{left}.")
+            words = f"Step {now.step} of {now.settings.steps}{left}."
+            if now.step == now.settings.steps:
+                words = "All steps are done. The last sample is being written …"
+            return _bar(now.step / now.settings.steps) + message(words)
     return message(outcome(now)) + notes_html(now.notes)
 
 
@@ -118,11 +121,11 @@ def loss_table(now: Snapshot) -> list[list[str]]:
 
 
 def samples_html(now: Snapshot | None, prompt: str) -> str:
-    """Return what base and adapter wrote, one below the other."""
+    """Return what adapter and base wrote, the newest at the top."""
     if now is None or not now.samples:
         return f'<div class="sd-empty">{NO_SAMPLES}</div>'
     items = []
-    for sample in now.samples:
+    for sample in reversed(now.samples):
         kind, title = ("frozen", "Base") if sample.step == 0 else ("changed", f"After step {sample.step}")
         items.append(
             f'<li><b class="sd-{kind}">{title}</b><span><i>{escape(prompt)}</i>{escape(sample.text)}</span></li>'
