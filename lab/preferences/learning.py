@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.preferences.annotators import Annotator
     from lab.preferences.bradley_terry import RewardModel
     from lab.preferences.fitting import Fit
-    from lab.preferences.pairs import Pairs
+    from lab.preferences.pairs import Pairs, Ranked
     from lab.preferences.pool import Pool
     from lab.preferences.store import Store
 
@@ -93,6 +93,23 @@ class Learner:
             StoreError: if the rankings cannot be read.
             ModelUnavailable: if the embedder cannot be loaded.
         """
+        people, notes = self.people(settings.source, session, class_code)
+        key = (settings.source, tuple(ranking.id for ranking in people), tuple(added))
+        return self._learn(settings, people, added, notes, key)
+
+    def learn_from(self, settings: RewardSettings, rankings: Sequence[Ranked]) -> Learnt:
+        """As :meth:`learn`, from rankings that are in no store, and from nothing else."""
+        alone = settings.model_copy(update={"source": Source.OWN})
+        return self._learn(alone, rankings, (), [], tuple(rankings))
+
+    def _learn(
+        self,
+        settings: RewardSettings,
+        people: Sequence[Ranking | Ranked],
+        added: Added,
+        notes: Sequence[str],
+        key: tuple[object, ...],
+    ) -> Learnt:
         from lab.preferences.annotators import ANNOTATORS, simulate
         from lab.preferences.fitting import fit
         from lab.preferences.pairs import Ranked, pairs_of
@@ -101,16 +118,8 @@ class Learner:
         if settings.annotator not in ANNOTATORS:
             raise PreferenceError(f"There is no annotator {settings.annotator!r}; there are {', '.join(ANNOTATORS)}.")
         annotator, pool = ANNOTATORS[settings.annotator], load_pool()
-        people, notes = self.people(settings.source, session, class_code)
         count = settings.rankings if settings.source in (Source.ANNOTATOR, Source.MIX) else 0
-        key = (
-            settings.source,
-            settings.annotator,
-            count,
-            settings.head,
-            tuple(ranking.id for ranking in people),
-            tuple(added),
-        )
+        key = (*key, settings.annotator, count, settings.head)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -119,20 +128,10 @@ class Learner:
         by_hand = [Ranked(prompt, (chosen, rejected), (1, 2), "by hand") for prompt, chosen, rejected in added]
         pairs = pairs_of([*people, *simulated, *by_hand])
         if pairs.left_out:
-            notes.append(f"{pairs.left_out:,} pairs more than there is room for were left out, by lot.")
-
-        embed = pool.embed_with(self._embedder.embed)
-        learnt = Learnt(
-            settings,
-            fit(pairs, embed, settings.head),
-            pairs,
-            annotator,
-            pool,
-            len(people),
-            len(simulated),
-            len(by_hand),
-            tuple(notes),
-        )
+            notes = [*notes, f"{pairs.left_out:,} pairs more than there is room for were left out, by lot."]
+        fitted = fit(pairs, pool.embed_with(self._embedder.embed), settings.head)
+        counts = len(people), len(simulated), len(by_hand)
+        learnt = Learnt(settings, fitted, pairs, annotator, pool, *counts, tuple(notes))
         with self._lock:
             self._kept[key] = learnt
             while len(self._kept) > KEPT:

@@ -52,9 +52,10 @@ class RewardSettings(Settings):
     annotator: str = Field("cheerful", max_length=40)
     rankings: int = Field(300, ge=10, le=1000)  # of the simulated annotator
     head: HeadKind = HeadKind.LINEAR
-    # Score: a text of the visitor's own, or an attempt to fool the model.
+    # Score: a text of the visitor's own.
     text: str = Field("", max_length=MAX_COMPLETION)
-    # Break it: words that the attack may insert.
+    # Break it: a text that is to fool the model, and words that the attack may insert into it.
+    attempt: str = Field("", max_length=MAX_COMPLETION)
     budget: int = Field(8, ge=1, le=20)
     # Best of n and the leash: which completions there are to choose from, and how hard is chosen.
     among: int = Field(1, ge=1, le=99)  # number of the held-out prompt
@@ -66,7 +67,7 @@ class RewardSettings(Settings):
     @classmethod
     def _clean(cls, name: str, raw: Any) -> tuple[Any, str | None]:
         """Cut a text that is too long, and mend halves of characters: the default would be somebody else's text."""
-        if name not in ("prompt", "text") or not isinstance(raw, str):
+        if name not in ("prompt", "text", "attempt") or not isinstance(raw, str):
             return super()._clean(name, raw)
         text, notes = readable(raw)
         room = MAX_PROMPT if name == "prompt" else MAX_COMPLETION

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import gradio as gr
 
+from lab.errors import VisitorError
 from lab.preferences.annotators import ANNOTATORS
 from lab.preferences.heads import HeadKind
+from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, Source
 from tabs.controls import slider
+from tabs.reward.examples import EXAMPLES
+
+log = logging.getLogger(__name__)
 
 SOURCES = [
     ("my own rankings", str(Source.OWN)),
@@ -20,19 +26,28 @@ SOURCES = [
 HEADS = [("linear: one weight per number", str(HeadKind.LINEAR)), ("small MLP", str(HeadKind.MLP))]
 
 
-def annotator_choices() -> list[tuple[str, str]]:
-    """Return title and name of each simulated annotator."""
-    return [(annotator.title, name) for name, annotator in ANNOTATORS.items()]
-
-
-def add_learns() -> dict[str, Any]:
-    """Add the controls, by the name of their setting."""
+def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
+    """Add the controls; return what they stand in, and them by the name of their setting."""
     default = RewardSettings.default
-    with gr.Accordion("The reward model learns from …", open=True, elem_id="sd-reward-learns"), gr.Row():
+    accordion = gr.Accordion("The reward model learns from …", open=True, visible=False, elem_id="sd-reward-learns")
+    with accordion, gr.Row():
         source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=190)
         annotator = gr.Dropdown(
-            annotator_choices(), value=default("annotator"), label="Annotator, and the true rule", min_width=190
+            [(one.title, name) for name, one in ANNOTATORS.items()],
+            value=default("annotator"),
+            label="Annotator: the true rule",
+            min_width=190,
         )
-        rankings = slider(RewardSettings, "rankings", "Rankings by the annotator", step=10, min_width=190)
+        rankings = slider(RewardSettings, "rankings", "The annotator's rankings", step=10, min_width=190)
         head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=190)
-    return {"source": source, "annotator": annotator, "rankings": rankings, "head": head}
+    return accordion, {"source": source, "annotator": annotator, "rankings": rankings, "head": head}
+
+
+def warm(learner: Learner) -> None:
+    """Fit what the examples ask for, so that a click shows them at once."""
+    for settings in (RewardSettings(), *(settings for _, settings in EXAMPLES)):
+        try:
+            learner.learn(settings)
+        except (VisitorError, OSError) as error:
+            log.warning("the reward tab is not warm: %s", error)
+            return

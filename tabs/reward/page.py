@@ -10,18 +10,25 @@ import gradio as gr
 from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, View
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
-from tabs.reward.learns import add_learns
+from tabs.reward.api import add_api
+from tabs.reward.best_of_n import BestOfNPanel
+from tabs.reward.break_it import BreakPanel
+from tabs.reward.examples import EXAMPLES
+from tabs.reward.learns import add_learns, warm
+from tabs.reward.leash import LeashPanel
 from tabs.reward.mine import MinePanel
 from tabs.reward.rank import RankPanel
+from tabs.reward.score import ScorePanel
 from tabs.reward.shared import Controls, Shared
+from tabs.reward.train import TrainPanel
 from tabs.sources import add_sources
 
 INTRODUCTION = """
 <div class="sd-why">
 <p><b class="sd-frozen">Frozen</b> The language model that writes, and the sentence encoder that reads: 22.7 million
 weights that turn a text into 384 numbers.</p>
-<p><b class="sd-changed">Changed</b> 384 numbers: how much each of those counts for the reward. They are all that is
-learned from rankings.</p>
+<p><b class="sd-changed">Changed</b> 384 weights: how much each of those numbers counts for the reward. They are all
+that is learned from rankings.</p>
 <p><b>Why</b> Nobody can write down what makes a text good, but everybody can say which of two is better. A reward model
 turns such choices into a score that a machine can seek, and overdo.</p>
 </div>
@@ -35,11 +42,23 @@ VIEW_TITLES = {
     View.LEASH: "The leash",
     View.BREAK: "Break it",
 }
+PANELS = {
+    View.RANK: RankPanel,
+    View.TRAIN: TrainPanel,
+    View.SCORE: ScorePanel,
+    View.BEST_OF_N: BestOfNPanel,
+    View.LEASH: LeashPanel,
+    View.BREAK: BreakPanel,
+}
 
 SOURCES = {
     "Rankings become pairs: pairs_of": ("lab.preferences.pairs", "pairs_of"),
     "The Bradley-Terry loss: pair_loss": ("lab.preferences.bradley_terry", "pair_loss"),
     "Fitting the head: solve": ("lab.preferences.bradley_terry", "solve"),
+    "Best of n: best_of_n": ("lab.preferences.best_of_n", "best_of_n"),
+    "The KL-regularised choice: leash": ("lab.preferences.leash", "leash"),
+    "The attack: attack": ("lab.preferences.attack", "attack"),
+    "Agreement: krippendorff_alpha": ("lab.preferences.agreement", "krippendorff_alpha"),
 }
 
 
@@ -50,50 +69,85 @@ def build(services: Services) -> Page:
 
 class _RewardPage:
     def __init__(self, services: Services) -> None:
-        self._services = services
         gr.HTML(INTRODUCTION)
         shared = Shared(
             services,
             Learner(services.store, services.embedder),
-            gr.Textbox("", visible=False, label="session"),
+            gr.Textbox("", visible=False, label="Session"),
             services.class_code if services.class_code is not None else gr.Textbox("", visible=False),
             gr.State(()),
         )
-        view = gr.State(View.RANK.value)
-        components: dict[str, Any] = {"view": view} | add_learns()
+        self._example_buttons = []
+        with gr.Row(elem_classes="sd-examples"):
+            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
+            for title, settings in EXAMPLES:
+                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        self._view = gr.State(View.RANK.value)
+        self._learns_box, learns = add_learns()
+        components: dict[str, Any] = {"view": self._view} | learns
+        self._panels: dict[View, Any] = {}
         tabs: dict[View, gr.Tab] = {}
-        with (
-            gr.Tabs(elem_id="sd-reward-tools", overflow_behavior="wrap") as self._tools,
-            gr.Tab(VIEW_TITLES[View.RANK], id=View.RANK.value) as tabs[View.RANK],
-        ):
-            self._rank = RankPanel(shared)
-            components |= self._rank.controls
-            mine = MinePanel(shared)
+        with gr.Tabs(elem_id="sd-reward-tools", overflow_behavior="wrap") as self._tools:
+            for view, panel in PANELS.items():
+                with gr.Tab(VIEW_TITLES[view], id=view.value) as tabs[view]:
+                    self._panels[view] = panel(shared)
+                    components |= self._panels[view].controls
+                    if view is View.RANK:
+                        self._mine = MinePanel(shared)
         self._controls = Controls(components)
-        self._rank.wire(self._controls, components["source"], mine.changed)
-        mine.wire()
+        rank, score, breaking = (self._panels[view] for view in (View.RANK, View.SCORE, View.BREAK))
+        rank.wire(self._controls, components["source"], self._mine.changed)
+        for view, panel in self._panels.items():
+            if view is not View.RANK:
+                panel.wire(self._controls)
+        self._mine.wire()
         with gr.Row(elem_classes="sd-actions"):
             link_controls("reward", self._query, self._controls.all)
         add_sources(SOURCES)
-        for name, tab in tabs.items():
-            tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
-        self._mine = mine
+        add_api(shared)
+        services.warm_ups.append(lambda: warm(shared.learner))
+        for view, tab in tabs.items():
+            tab.select(
+                lambda view=view: self._opened(view), None, [self._view, self._learns_box], queue=False, **PRIVATE
+            )
+        tabs[View.SCORE].select(score.offer, shared.session, score.ranking, **PRIVATE)
+        tabs[View.BREAK].select(**breaking.show_board, **PRIVATE)
+        self._wire_examples()
         self._auto_run, self._link_notes = gr.State(""), gr.State(())
-        outputs = [*self._controls.all, self._tools, self._auto_run, self._link_notes]
+        outputs = [*self._controls.all, self._tools, self._learns_box, self._auto_run, self._link_notes]
         self.page = Page(outputs, self._restore, self._after_restore)
+
+    @staticmethod
+    def _opened(view: View) -> list[Any]:
+        """Return the open tool; where nothing learns, the controls of learning are out of the way."""
+        return [view.value, gr.update(visible=view is not View.RANK)]
 
     def _query(self, *values: Any) -> str:
         return self._controls.settings(*values)[0].to_query()
 
+    def _wire_examples(self) -> None:
+        for button, settings in self._example_buttons:
+
+            def fill(settings: RewardSettings = settings) -> list[Any]:
+                shown = gr.update(visible=settings.view is not View.RANK)
+                return [*self._controls.updates(settings), gr.Tabs(selected=settings.view.value), shown]
+
+            outputs = [*self._controls.all, self._tools, self._learns_box]
+            filled = button.click(fill, None, outputs, queue=False, **PRIVATE)
+            panel = self._panels[settings.view]
+            filled.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
+
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         if "tab" not in query and not RewardSettings.names_any(query):  # such as ?__theme=dark
-            return [gr.skip()] * (len(self._controls.all) + 3)
+            return [gr.skip()] * (len(self._controls.all) + 4)
         settings, notes = RewardSettings.lenient(query)
-        view = settings.view.value
-        return [*self._controls.updates(settings), gr.Tabs(selected=view), view, tuple(notes)]
+        view = settings.view
+        shown = gr.update(visible=view is not View.RANK)
+        return [*self._controls.updates(settings), gr.Tabs(selected=view.value), shown, view.value, tuple(notes)]
 
     def _after_restore(self, restored: Any) -> None:
-        """After a link has filled the controls, run what it asks for."""
-        self._rank.restore(restored, self._mine.changed)
-        run = only_if(View.RANK.value, self._rank.run, len(self._rank.outputs))
-        restored.then(run, [self._auto_run, self._link_notes, *self._rank.inputs], self._rank.outputs, **PRIVATE)
+        """After a link has filled the controls, find the visitor's rankings and run what the link asks for."""
+        found = self._panels[View.RANK].restore(restored, self._mine.changed)
+        for view, panel in self._panels.items():
+            run = only_if(view.value, panel.run, len(panel.outputs))
+            found.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)

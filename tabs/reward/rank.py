@@ -164,13 +164,14 @@ class RankPanel:
             event.then(None, shared.session, None, js=KEEP_SESSION_JS, **PRIVATE)
             event.then(refresh, inputs, outputs, **PRIVATE)
 
-    def restore(self, event: gr.events.Dependency, changed: Sequence[Any]) -> None:
-        """Find the visitor's rankings of before a reload, and show the choice that a class has."""
+    def restore(self, event: gr.events.Dependency, changed: Sequence[Any]) -> gr.events.Dependency:
+        """Find the visitor's rankings of before a reload, and show the choice that a class has; return that event."""
         refresh, inputs, outputs = changed
         found = event.then(
             self.resume, self._shared.session, [self._shared.session, self.audience], js=FIND_SESSION_JS, **PRIVATE
         )
         found.then(refresh, inputs, outputs, **PRIVATE)
+        return found
 
     @staticmethod
     def resume(session: str, request: gr.Request) -> list[Any]:

@@ -25,7 +25,7 @@ from tabs.reward.render.score import (
     standing_html,
 )
 from tabs.reward.shared import Controls, Shared
-from tabs.waiting import wait_for
+from tabs.waiting import Ready, wait_for
 
 LAST = 0  # the choice that stands for the last ranking
 NONE_YET = "You have not ranked anything yet: rank a few completions first, then see here whether the model agrees."
@@ -114,7 +114,7 @@ class ScorePanel:
                 FAILED,
             )
             for news in work:
-                if isinstance(news, str):
+                if not isinstance(news, Ready):
                     yield [message(news), *keep]
                 else:
                     found = news.value
@@ -125,7 +125,7 @@ class ScorePanel:
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Score the visitor's text."""
-        from lab.preferences.explain import sentence_effects
+        from lab.preferences.explain import explain
 
         *values, session, class_code, added = values
         settings, more = self._controls.settings(*values)
@@ -137,10 +137,14 @@ class ScorePanel:
 
             def work(tell: Any) -> Any:
                 learnt = self._shared.learner.learn(settings, session, class_code, added)
-                return learnt, standings(learnt, [completion])[0], sentence_effects(learnt.model, completion)
+                return (
+                    learnt,
+                    standings(learnt, [completion])[0],
+                    explain("", settings.text, learnt.model.score).effects,
+                )
 
             for news in wait_for(work, "Training the reward model …", FAILED):
-                if isinstance(news, str):
+                if not isinstance(news, Ready):
                     yield [message(news), *keep]
                     continue
                 learnt, standing, effects = news.value

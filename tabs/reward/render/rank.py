@@ -83,8 +83,15 @@ def agreement_html(mine: int, class_code: str, of_class: Sequence[Ranking], foun
 
 
 def agreement_facts(found: Agreement) -> list[tuple[str, str]]:
-    """Return the measures of agreement, with what they mean."""
-    return []
+    """Return the measures of agreement, or what is missing for them."""
+    if not found.comparisons:
+        return [("Agreement", "to be seen once two visitors have ranked the same round")]
+    alpha = "open" if found.alpha != found.alpha else f"{found.alpha:.2f}"
+    return [
+        ("Kendall’s tau, mean of two visitors (1: same order)", f"{found.tau:+.2f}"),
+        ("Krippendorff’s alpha (1: agreement, 0: chance)", alpha),
+        ("Behind it", f"{counted(found.annotators, 'visitor')}, {counted(found.sets, 'shared round')}"),
+    ]
 
 
 def counted(number: int, noun: str) -> str:

@@ -113,7 +113,7 @@ def effects_html(effects: Sequence[Effect]) -> str:
     )
     return (
         f'<p class="sd-text sd-reward-effects">{spans}</p><p class="sd-legend"><span class="sd-up" style="--e:0.8">'
-        'raises the reward</span><span class="sd-down" style="--e:0.8">lowers it</span> strong colour: strong effect</p>'
+        'raises the reward</span><span class="sd-down" style="--e:0.8">lowers it</span> the stronger, the more</p>'
     )
 
 
