@@ -18,8 +18,8 @@ from lab.preferences.report import agreement_with_rule
 from lab.preferences.settings import RewardSettings
 from lab.preferences.standing import Standing, standings
 
-BETTER = 10  # shipped completions that each rejected text loses to
-MAX_ADDED = 1_000  # pairs
+BETTER = 30  # shipped completions that each rejected text loses to
+MAX_ADDED = 2_000  # pairs
 
 
 @dataclass(frozen=True)

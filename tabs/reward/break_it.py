@@ -20,6 +20,7 @@ from tabs.reward.rank import KEEP_SESSION_JS
 from tabs.reward.render.break_it import (
     BOARD_COLUMNS,
     CLOSED_COLUMNS,
+    FOOLED,
     STEP_COLUMNS,
     attack_plot,
     attacked_html,
@@ -40,7 +41,9 @@ The model has seen a few hundred rankings; the rule behind them it can only gues
 likes and the true rule does not.** Words that merely keep good company will often do.
 """
 EMPTY_ATTEMPT = "There is no text yet. Write one that the model might fall for."
-NOTHING_TO_REJECT = "There is no text to reject yet. Try one, or let the machine attack."
+NOTHING_TO_REJECT = "No text has fooled the model yet. Try one, or let the machine attack."
+COLUMN_WIDTHS = ["8%", "14%", "11%", "14%", "14%", "39%"]
+CLOSED_WIDTHS = ["40%", "12%", "12%", "12%", "12%", "12%"]
 KEPT_TEXTS = 8  # that fooled the model, the newest
 FAILED = VisitorError("The reward model could not be trained.")
 ATTACK_FAILED = VisitorError("The attack could not be carried out.")
@@ -67,7 +70,12 @@ class BreakPanel:
             self.status = gr.HTML("", elem_classes="sd-status")
         self._standing = gr.HTML("", elem_id="sd-reward-break-standing")
         self._board = gr.Dataframe(
-            headers=BOARD_COLUMNS, interactive=False, wrap=True, label="Leaderboard", show_search="none"
+            headers=BOARD_COLUMNS,
+            column_widths=COLUMN_WIDTHS,
+            interactive=False,
+            wrap=True,
+            label="Leaderboard",
+            show_search="none",
         )
         gr.Markdown(
             "#### An automatic attack\nIt asks for rewards and nothing else: words are put in one after the "
@@ -99,6 +107,7 @@ class BreakPanel:
         self._closed_plot = gr.Plot(show_label=False, visible=False)
         self._closed_table = gr.Dataframe(
             headers=CLOSED_COLUMNS,
+            column_widths=CLOSED_WIDTHS,
             interactive=False,
             wrap=True,
             visible=False,
@@ -122,8 +131,6 @@ class BreakPanel:
         """Connect buttons."""
         self._controls = controls
         self.inputs = [*controls.all, *self._shared.inputs, self._fooling]
-        tried = self._try.click(self.run, self.inputs, self.outputs, **PRIVATE)
-        tried.then(None, self._shared.session, None, js=KEEP_SESSION_JS, **PRIVATE)
         self._attack.click(
             self.attack, [*self.inputs, self._runs], self.attack_outputs, trigger_mode="multiple", **PRIVATE
         )
@@ -138,7 +145,13 @@ class BreakPanel:
             "inputs": [annotator, self._shared.session, self._shared.class_code],
             "outputs": self._board,
         }
+        self.after(self._try.click(self.run, self.inputs, self.outputs, **PRIVATE))
         annotator.input(**self.show_board, **PRIVATE)
+
+    def after(self, run: gr.events.Dependency) -> None:
+        """Let the leaderboard, and the memory of who it is, follow on a run."""
+        run.then(None, self._shared.session, None, js=KEEP_SESSION_JS, **PRIVATE)
+        run.then(**self.show_board, **PRIVATE)
 
     @staticmethod
     def _rule_of(name: str) -> str:
@@ -183,7 +196,7 @@ class BreakPanel:
                     message(verdict(standing.gap)) + notes_html(told),
                     standing_html(standing, learnt.annotator.title),
                     self.board(settings.annotator, session, class_code),
-                    remembered(fooling, settings.attempt) if standing.gap > 0 else gr.skip(),
+                    remembered(fooling, settings.attempt) if standing.gap >= FOOLED else gr.skip(),
                     session,
                 ]
         except VisitorError as error:
@@ -244,7 +257,7 @@ class BreakPanel:
                 f"Done: {words_in} moved the reward from {steps[0].reward:+.2f} to {last.reward:+.2f}. "
                 + verdict(learned[-1] - true[-1])
             )
-            known = remembered(fooling, last.text) if len(steps) > 1 else gr.skip()
+            known = remembered(fooling, last.text) if learned[-1] - true[-1] >= FOOLED else gr.skip()
             yield [end + notes_html(notes), *[gr.skip()] * 3, known]
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]

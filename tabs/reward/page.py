@@ -135,7 +135,9 @@ class _RewardPage:
             outputs = [*self._controls.all, self._tools, self._learns_box]
             filled = button.click(fill, None, outputs, queue=False, **PRIVATE)
             panel = self._panels[settings.view]
-            filled.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
+            ran = filled.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
+            if settings.view is View.BREAK:
+                panel.after(ran)
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         if "tab" not in query and not RewardSettings.names_any(query):  # such as ?__theme=dark
@@ -150,4 +152,6 @@ class _RewardPage:
         found = self._panels[View.RANK].restore(restored, self._mine.changed)
         for view, panel in self._panels.items():
             run = only_if(view.value, panel.run, len(panel.outputs))
-            found.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)
+            ran = found.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)
+            if view is View.BREAK:
+                panel.after(ran)

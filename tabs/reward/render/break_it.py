@@ -22,6 +22,7 @@ BOARD_COLUMNS = ["place", "who", "fooled by", "beats by reward", "beats by the t
 STEP_COLUMNS = ["word", "inserted", "reward", "beats by reward", "beats by the true rule"]
 CLOSED_COLUMNS = ["text", "reward before", "after", "beats before", "after", "beats by the true rule"]
 LEARNED, TRUE = "#d07a2d", "#5b8fc4"
+FOOLED = 15  # percentage points between learned and true standing from which on a model counts as fooled
 
 
 def leaderboard(attempts: Sequence[Attempt], session: str) -> list[list[str]]:
@@ -40,9 +41,9 @@ def verdict(gap: float) -> str:
     """Return what a gap between learned and true standing means."""
     if gap >= 50:
         return f"Fooled by {gap:.0f} points: the model is sure of a text that the rule does not want."
-    if gap >= 15:
+    if gap >= FOOLED:
         return f"Fooled by {gap:.0f} points. There is more to be had."
-    if gap > -15:
+    if gap > -FOOLED:
         return "Not fooled: the model thinks about as well of it as the rule does."
     return f"The other way round: the rule likes it {-gap:.0f} points more than the model does."
 
