@@ -35,7 +35,7 @@ from training.run_log import thin, write_lines
 from training.text_styles import STYLES, Style, read_style
 
 RUNS = Path(__file__).parent / "runs"
-PROSE_WINDOWS = 256  # of the base model's held-out books, evenly spread
+TEST_WINDOWS = 256  # at most, of each text that is measured by, evenly spread
 GRID_STYLE = "shakespeare"
 GRID_STEPS = 50
 MAX_SHARE = 0.01  # of the base's parameters, for what the grid may choose
@@ -174,7 +174,8 @@ def measure_style(base: Base, style: Style, arguments: argparse.Namespace, prose
     ids = base.encode(read_style(style, arguments.prose, arguments.shakespeare).test)
     adapter = load_peft(folder_of(style.name, base.name, arguments.out))
     adapted, _ = tuned_model(base.model, Tuned(Method.LORA, 0, math.nan, adapter))
-    windows = {"own": blocks(ids, base.context), "own_short": blocks(ids, SHORT, 4 * PROSE_WINDOWS), "prose": prose}
+    short = blocks(ids, SHORT, 2 * TEST_WINDOWS)
+    windows = {"own": blocks(ids, base.context, TEST_WINDOWS), "own_short": short, "prose": prose}
     figures: dict[str, Any] = {}
     for text, read in windows.items():
         figures[f"{text}_tokens"] = read[:, 1:].numel()
@@ -218,16 +219,15 @@ def run(arguments: argparse.Namespace) -> None:
         write_figures(figures, base, grid=run_grid(base, corpus, arguments.steps or GRID_STEPS))
         return
     asked = {key: v for key in ("rank", "targets", "learning_rate") if (v := getattr(arguments, key)) is not None}
-    choice = grid_choice(base, figures) | asked
+    choice = grid_choice(base, figures)
     held_out = "\n\n".join(read_books(arguments.prose)[-VALIDATION_BOOKS:])
-    prose = blocks(base.encode(held_out), base.context, PROSE_WINDOWS)
+    prose = blocks(base.encode(held_out), base.context, TEST_WINDOWS)
     for name in arguments.styles:
         style = STYLES[name]
         if arguments.measure_only:
             entry = read_figures(figures)[base.name]["adapters"][name]
         else:
-            own = {} if arguments.rank or style.rank is None else {"rank": style.rank}
-            entry = train_style(base, style, choice | own, arguments)
+            entry = train_style(base, style, choice | style.own | asked, arguments)
         entry |= measure_style(base, style, arguments, prose)
         print(name, json.dumps(entry, indent=1), flush=True)
         print(f"{name}: {entry['own_base'] - entry['own_adapter']:.3f} nats per token less on its own style")

@@ -6,9 +6,10 @@ model has read all books of the prose corpus but the last four, these styles' am
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from training.corpus import read_books, read_text
 
@@ -40,8 +41,8 @@ class Style:
         steps: of training; smaller texts need fewer.
         context: tokens of a window to train on. Visitors' prompts are short; in a long window of a book that the base
             has read, the text before tells it the style already, and the adapter learns little.
-        rank: instead of the grid's choice: plays are further from what the base has read than any book of prose.
-        read: returns the texts, given the prose corpus' books and Shakespeare's file.
+        own: rank or learning rate instead of the grid's, which was run on Shakespeare. Plays are further from what the
+            base has read than any book of prose, and get the next rank; for prose its learning rate is too high.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Style:
     steps: int
     read: Callable[[list[str], Path], Texts]
     context: int = 64
-    rank: int | None = None
+    own: Mapping[str, Any] = field(default_factory=lambda: {"learning_rate": 2e-3})
 
 
 def _shakespeare(_: list[str], file: Path) -> Texts:
@@ -100,7 +101,7 @@ STYLES = {
             900,
             _shakespeare,
             context=256,
-            rank=4,
+            own={"rank": 4},
         ),
         Style(
             "fairy-tales",

@@ -41,7 +41,7 @@ def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     style = Style("shakespeare", "Shakespeare", ("plays", "a play", "another"), 8, read)
     monkeypatch.setitem(STYLES, "shakespeare", style)
-    monkeypatch.setattr(text_adapters, "PROSE_WINDOWS", 4)
+    monkeypatch.setattr(text_adapters, "TEST_WINDOWS", 4)
     monkeypatch.setattr("training.samples.NEW_TOKENS", 8)  # of 64 that the tiny model can read
     return ["--prose", str(tmp_path / "prose.txt"), "--shakespeare", str(tmp_path / "plays.txt")]
 
