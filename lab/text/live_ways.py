@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from lab.errors import TuningError
 from lab.settings import Settings
+from lab.text.adapters import ADAPTERS
 from lab.text.line import Line, Standing
 from lab.text.live_training import FIRST, Phase, Wish, check_rank, estimate, events, prepare, started, the_line, wait
 from lab.text.tuning_settings import Method, TuningSettings
@@ -17,6 +20,7 @@ from lab.text.tuning_settings import Method, TuningSettings
 if TYPE_CHECKING:
     from lab.text.models import LanguageModel
 
+METHODS = ADAPTERS / "methods.json"
 VIRTUAL_TOKENS = 16
 # Where no table says what trials have found for the model.
 LEARNING_RATES = {Method.FULL: 1e-3, Method.LAST_BLOCK: 3e-3, Method.LORA: 6e-3, Method.PROMPT: 0.1}
@@ -177,6 +181,24 @@ def _result(way: Way, message: Mapping[str, Any], before: float, model: Language
     )
 
 
-def names_of(ways: Sequence[Way]) -> str:
-    """Return ways as they stand in the settings."""
-    return ",".join(way.name for way in ways)
+@cache
+def measured_ways() -> Mapping[str, Any] | None:
+    """Return what ``training/adaptation_methods.py`` has measured, None if it is not there."""
+    try:
+        return json.loads(METHODS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def measured_rates(model: str) -> dict[Method, float]:
+    """Return the learning rates that trials have found for a model, usual ones for others."""
+    table = measured_ways()
+    if table is None or table["base"]["name"] != model:
+        return dict(LEARNING_RATES)
+    return LEARNING_RATES | {Method(run["method"]): run["learning_rate"] for run in table["runs"]}
+
+
+def way_of(method: str, rank: int | None) -> Way | None:
+    """Return the way with a method and a rank, None if there is none such."""
+    ways = (way for way in WAYS.values() if way.method == method and (rank is None or way.rank == rank))
+    return next(ways, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,11 +11,10 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.text.live_training import LiveSettings, Phase, Snapshot, estimate, train
 from lab.text.models import LanguageModel
-from lab.text.training_text import MAX_BYTES, read_text
 from lab.text.tuning_settings import Targets
 from tabs.controls import slider
 from tabs.loading import wait_for_model
-from tabs.lora.own import OwnPanel, forget_upload, session_of
+from tabs.lora.own import OwnPanel, session_of
 from tabs.lora.render.train import (
     LOSS_COLUMNS,
     duration,
@@ -25,11 +23,12 @@ from tabs.lora.render.train import (
     samples_html,
     state_of,
 )
+from tabs.lora.stopping import Stop
+from tabs.lora.texts import TextInput
 from tabs.page import PRIVATE, Services, link_controls
 from tabs.rendering import message, notes_html
 from tabs.runs import Runs
 
-ROOT = Path(__file__).resolve().parents[2]
 TARGET_TITLES = {
     Targets.ALL: "all four matrices of a block",
     Targets.ATTENTION: "attention",
@@ -37,7 +36,6 @@ TARGET_TITLES = {
     Targets.INPUTS: "first of attention and MLP",
     Targets.QUERY_KEY_VALUE: "query, key, value",
 }
-EXAMPLES = {"The code of this app": "lab/**/*.py", "Its readme": "README.md"}
 WORDS = (
     "Paste a text, or upload one: plain text up to 1 MB, at least a page, better a chapter. A tenth of it is held out "
     "to measure by. It is used for this training and kept nowhere."
@@ -45,23 +43,6 @@ WORDS = (
 LONGEST_TITLE, LONGEST_PROMPT = 40, 300
 NAMES = ("rank", "alpha", "targets", "steps", "learning_rate")
 ESTIMATED_TOKENS = 20_000  # of the text; how long it takes hardly depends on it
-
-
-class Stop:
-    """A visitor's wish that the training under way stops. To be kept in a ``gr.State``."""
-
-    def __init__(self) -> None:
-        self._event: threading.Event | None = None
-
-    def anew(self) -> threading.Event:
-        """Return the wish of a new run, which is not there yet."""
-        self._event = threading.Event()
-        return self._event
-
-    def wish(self) -> None:
-        """Let the newest run stop."""
-        if self._event is not None:
-            self._event.set()
 
 
 class TrainPanel:
@@ -75,13 +56,7 @@ class TrainPanel:
         gr.Markdown(WORDS)
         with gr.Row():
             with gr.Column(scale=3, min_width=300):
-                self._text = gr.Textbox(label="Your text", lines=14, max_lines=14, elem_id="sd-lora-text")
-                with gr.Row(elem_classes="sd-examples"):
-                    self._upload = gr.UploadButton(
-                        "Upload a text", file_types=["text", ".txt", ".md"], type="binary", size="sm", scale=0
-                    )
-                    gr.HTML('<span class="sd-hint">or try:</span>', elem_classes="sd-try")
-                    self._examples = [(gr.Button(title, size="sm", scale=0), title) for title in EXAMPLES]
+                self._text = TextInput(14, "sd-lora-text")
             with gr.Column(scale=2, min_width=260):
                 self._title = gr.Textbox("My adapter", label="Title", max_lines=1)
                 self._prompt = gr.Textbox("The night was", label="Samples go on from", max_lines=1)
@@ -117,16 +92,13 @@ class TrainPanel:
         self._own.wire(model)
         numbers = list(self.components.values())
         self.inputs = [model, *numbers]
-        inputs = [self._text, self._title, self._prompt, *self.inputs, self._runs, self._wish]
+        inputs = [self._text.text, self._title, self._prompt, *self.inputs, self._runs, self._wish]
         shown = [self._status, self._losses, self._plot, self._table, self._samples, *self._own.outputs]
         self._start.click(self.start, inputs, shown, **PRIVATE)
         self._stop.click(lambda wish: wish.wish(), self._wish, None, queue=False, **PRIVATE)
         for component in numbers:
-            component.input(self.run, self.inputs, self.outputs, queue=False, trigger_mode="always_last", **PRIVATE)
-        filled = [self._text, self._title, self._status]
-        self._upload.upload(self._read, self._upload, filled, **PRIVATE)
-        for button, title in self._examples:
-            button.click(lambda title=title: _example(title), None, filled, queue=False, **PRIVATE)
+            component.input(self.run, self.inputs, self.outputs, trigger_mode="always_last", **PRIVATE)
+        self._text.wire(self._status, self._title)
         with gr.Row(elem_classes="sd-actions"):
             link_controls("lora", self._query, numbers)
 
@@ -137,11 +109,11 @@ class TrainPanel:
         settings, _ = LiveSettings.lenient({name: query[name] for name in NAMES if name in query})
         return [_shown(settings, name) for name in self.components]
 
-    def run(self, *values: Any, notes: Sequence[str] = ()) -> list[Any]:
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Say how long a training would take. Nobody's link starts one."""
         name, *numbers = values
         settings, more = _settings(numbers)
-        return [self._estimate(name, settings) + notes_html([*notes, *more])]
+        yield [self._estimate(name, settings) + notes_html([*notes, *more])]
 
     def start(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         """Train, and show how it goes."""
@@ -203,16 +175,6 @@ class TrainPanel:
         seconds = estimate(self._models.get(name), settings, ESTIMATED_TOKENS)
         return message(f"{settings.steps} steps: {duration(seconds)} on this machine once it is your turn.")
 
-    def _read(self, data: bytes | None) -> list[Any]:
-        if data is None:
-            return [gr.skip()] * 3
-        forget_upload(data)
-        try:
-            text = read_text(data)
-        except VisitorError as error:
-            return [gr.skip(), gr.skip(), message(str(error), alert=True)]
-        return [text, gr.skip(), message(f"{len(text):,} characters are read. Press Train.")]
-
     def _query(self, *numbers: Any) -> str:
         settings = _settings(numbers)[0].model_dump(include=set(NAMES))
         return f"view=train&{LiveSettings(**settings).to_query()}"
@@ -249,10 +211,3 @@ def _shown(settings: LiveSettings, name: str) -> Any:
 
 def _figures(now: Snapshot) -> list[Any]:
     return [gr.update(visible=True), loss_plot(now), loss_table(now)]
-
-
-def _example(title: str) -> list[Any]:
-    """Return one of the texts that are here anyway."""
-    text = "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob(EXAMPLES[title])))
-    text = text.encode()[:MAX_BYTES].decode("utf-8", "ignore")
-    return [text, title, message(f"{len(text):,} characters. Press Train.")]
