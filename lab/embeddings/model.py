@@ -92,7 +92,7 @@ class Embedder:
         if missing:
             self.load(model, progress)
         # Texts of one length side by side, so that little of a batch is padding.
-        waiting = sorted(missing.items(), key=lambda item: (len(item[1]), item[0]))
+        waiting = sorted(missing.items(), key=lambda item: len(item[1]))
         for start in range(0, len(waiting), AT_ONCE):
             if start:
                 progress(f"Embedding, {start} of {len(waiting)} texts …")
