@@ -20,6 +20,7 @@ from tabs.lora.inside import InsidePanel
 from tabs.lora.offers import Offers, offers_here, without_adapters
 from tabs.lora.toggle import TogglePanel
 from tabs.lora.train import TrainPanel
+from tabs.lora.ways import WaysPanel
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
 from tabs.rendering import message
 from tabs.sources import add_sources
@@ -99,10 +100,13 @@ class _LoraPage:
                 self._toggle = TogglePanel(services)
             with gr.Tab(VIEW_TITLES[View.TRAIN], id=View.TRAIN.value) as train_tab:
                 self._train = TrainPanel(services)
+            with gr.Tab(VIEW_TITLES[View.WAYS], id=View.WAYS.value) as ways_tab:
+                ways = WaysPanel(services)
             with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as inside_tab:
                 self._inside = InsidePanel(services, offered)
-        tabs = {View.TOGGLE: toggle_tab, View.TRAIN: train_tab, View.INSIDE: inside_tab}
-        self._panels = {View.TOGGLE: self._toggle, View.TRAIN: self._train, View.INSIDE: self._inside}
+        tabs = {View.TOGGLE: toggle_tab, View.TRAIN: train_tab, View.WAYS: ways_tab, View.INSIDE: inside_tab}
+        panels = (self._toggle, self._train, ways, self._inside)
+        self._panels: dict[View, Any] = dict(zip(tabs, panels, strict=True))
         simple["column"], simple["step"] = self._toggle.column, self._toggle.step
         simple |= self._inside.components
         self._controls = Controls(simple, choosing, gr.State(offered), switches, blend)
