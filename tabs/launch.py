@@ -11,7 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 import argparse
-import importlib
+import importlib.util
 import json
 import logging
 import threading
@@ -41,7 +41,7 @@ WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is 
 MAX_UPLOAD = "2mb"  # as lab.music.upload takes
 
 
-HEADER = f"""
+HEADER = """
 <a class="sd-skip" href="#sd-tabs">Skip to the open tab</a>
 <header class="sd-header"><h1><span>Slightly</span> <em>Different</em></h1>
 <p>What is <b class="sd-frozen">frozen</b>, what is <b class="sd-changed">changed</b>, and why?</p></header>
@@ -125,12 +125,17 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="where guesses and votes are kept, without names; “memory” for nowhere (default: %(default)s)",
     )
+    parser.add_argument(
+        "--mcp", action="store_true", help="offer the API names as tools of an MCP server too; needs gradio[mcp]"
+    )
     return parser.parse_args(argv)
 
 
 def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None) -> None:
     """Start the app (with some tabs only, if named) and serve until interrupted."""
     options = arguments(argv)
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        raise SystemExit("app.py: --mcp needs the extra: pip install -r requirements-mcp.txt")
     hosting.prepare()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -150,6 +155,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,
             enable_monitoring=False,
+            mcp_server=options.mcp,
             prevent_thread_lock=True,
             quiet=False,
         )
