@@ -68,7 +68,7 @@ def curve_plot(report: Report) -> Figure:
             y=share,
             line={"color": FROZEN_COLOUR, "dash": "dash", "width": 1.5},
             annotation={"text": f"{words}, {share:.0%}", "font": {"color": INK, "size": 11}},
-            annotation_position="bottom left",
+            annotation_position="bottom right" if share == CHANCE else "bottom left",
         )
     low_legend(figure)
     ticks = [f"{count:,}" for count in pairs]
@@ -185,12 +185,13 @@ def trial_plot(report: Report) -> Figure | None:
     )
     low_legend(figure)
     figure.update_xaxes(
-        title="strength of regularisation (L2), weak to strong",
+        title="L2: weak to strong",
         type="log",
         tickvals=[trial.l2 for trial in trials],
         ticktext=[f"{trial.l2:g}" for trial in trials],
     )
-    figure.update_yaxes(title="loss, nats", rangemode="tozero")
+    figure.update_layout(margin={"b": 50})
+    figure.update_yaxes(title="loss, nats")
     return figure
 
 
