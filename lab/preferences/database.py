@@ -36,10 +36,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
     ),
     (
-        # Learned and true are percentiles of the shipped completions, so that attempts on several models compare.
+        # Learned and true are percentiles of the shipped completions, so that attempts on several models compare. In
+        # quotes, since true is 1 to SQLite where no column is expected.
         """CREATE TABLE attempt (
             id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
-            annotator TEXT NOT NULL, text TEXT NOT NULL, learned REAL NOT NULL, true REAL NOT NULL
+            annotator TEXT NOT NULL, text TEXT NOT NULL, learned REAL NOT NULL, "true" REAL NOT NULL
         )""",
         "CREATE INDEX ranking_session ON ranking (session)",
         "CREATE INDEX ranking_class ON ranking (class_code)",

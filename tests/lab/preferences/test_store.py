@@ -427,3 +427,59 @@ def test_a_failed_write_leaves_nothing_behind(store: Store) -> None:
     assert store._connection.execute("SELECT COUNT(*) FROM ranking").fetchone() == (0,)
     store.add_guess("s", "melodies", "{}", "bach", "folk")
     assert len(store.guesses()) == 1
+
+
+def test_the_same_ranking_is_kept_once(store: Store) -> None:
+    items = [Item("a", "m"), Item("b")]
+    first, new = store.add_ranking_once("s", "p", items, [1, 2], "7b")
+    assert new
+    assert store.add_ranking_once("s", "p", items, [1, 2], "7b") == (first, False)
+    # From somebody else, of another prompt, in another order, or without the class it is another one.
+    for session, prompt, ranks in (("other", "p", [1, 2]), ("s", "q", [1, 2]), ("s", "p", [2, 1]), ("s", "p", [1, 2])):
+        assert store.add_ranking_once(session, prompt, items, ranks)[1]
+    assert len(store.rankings()) == 5
+    lines = [first.line(), first.line().replace('"p"', '"new"'), first.line().replace('"p"', '"new"')]
+    done = store.import_jsonl(lines, "s", once=True)
+    assert (len(done.added), done.repeated, done.problems) == (1, 2, ())
+
+
+def test_a_double_click_from_many_threads_is_kept_once(store: Store) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        kept = list(threads.map(lambda _: store.add_ranking_once("s", "p", [Item("a"), Item("b")], [1, 2]), range(40)))
+    assert sum(new for _, new in kept) == 1
+    assert len({ranking.id for ranking, _ in kept}) == 1
+
+
+def test_attempts(path: Path) -> None:
+    store = Store(path)
+    for session, learned, true, code in (
+        ("a", 90, 20, "7b"),
+        ("a", 99, 90, "7b"),
+        ("b", 95, 10, "7b"),
+        ("c", 99, 0, ""),
+    ):
+        store.add_attempt(session, "cheerful", f"text of {session}", learned, true, code)
+    store.add_attempt("a", "dialogue", "another rule", 100, 0, "7b")
+    store.close()
+    store = Store(path)
+    best = store.best_attempts("cheerful", class_code="7b")
+    assert [(one.session, one.gap) for one in best] == [("b", 85.0), ("a", 70.0)]
+    assert [one.session for one in store.best_attempts("cheerful", session="c")] == ["c"]
+    assert len(store.best_attempts("cheerful", limit=1)) == 1
+    for bad in ({"learned": 101}, {"true": float("nan")}, {"text": " "}, {"text": "x" * 4001}, {"annotator": ""}):
+        given = {"session": "a", "annotator": "n", "text": "t", "learned": 1.0, "true": 1.0}
+        with pytest.raises(PreferenceError):
+            store.add_attempt(**given | bad)
+    store.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        store = Store(path)
+        store.add_ranking("s", "p", [Item("a"), Item("b")], [1, 2])
+        store.close()
+    store = Store(path)
+    assert len(store.rankings(session="s")) == 1
+    store.add_attempt("s", "cheerful", "t", 50, 50)
+    store.close()
