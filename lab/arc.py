@@ -6,21 +6,20 @@ runs and the tables of the adapters. What has no figure here (a model that other
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import math
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.embeddings.model import PACKAGE
+from lab.embeddings.model import DIMENSIONS, PACKAGE
 from lab.music.voices import VOICES, Voice, training_table
+from lab.sizes import gpt2_parameters, package_weights, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH, TRANSFER, LORA, PRETRAINED = "from scratch", "transfer", "LoRA", "large, pre-trained"
+BESIDE = "Low-rank matrices beside each block's layers"
 MELODIES, PROSE, SENTENCES = "melodies", "prose", "sentences"
 # Radford et al., Language Models are Unsupervised Multitask Learners, 2019.
 GPT2_SHAPE = {"vocabulary": 50_257, "context": 1024, "width": 768, "blocks": 12}
@@ -70,39 +69,7 @@ class Row:
 @cache
 def arc(root: Path = ROOT) -> tuple[Row, ...]:
     """Return the table. What is not there (an adapter that is not installed) has no row."""
-    return tuple(row for part in (_folk, _prose, _bach, _styles, _pretrained) for row in part(root))
-
-
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return name and shape of each tensor of a safetensors file, from its header alone.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is none.
-    """
-    with path.open("rb") as file:
-        try:
-            (length,) = struct.unpack("<Q", file.read(8))
-            text = file.read(min(length, 10_000_000))
-            if len(text) < length:
-                raise ValueError("cut off")
-            header = json.loads(text)
-        except (struct.error, ValueError) as error:
-            raise ValueError(f"{path.name} is no safetensors file") from error
-    return {name: tuple(about["shape"]) for name, about in header.items() if name != "__metadata__"}
-
-
-def weights(folder: Path) -> tuple[int, int]:
-    """Return number of parameters and bytes of the safetensors files in a folder."""
-    files = sorted(folder.glob("*.safetensors"))
-    parameters = sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
-    return parameters, sum(file.stat().st_size for file in files)
-
-
-def gpt2_parameters(vocabulary: int, context: int, width: int, blocks: int) -> int:
-    """Return the parameters of a GPT-2 with these dimensions, its output tied to its embeddings."""
-    attention, mlp, norms = 4 * width * width + 4 * width, 8 * width * width + 5 * width, 4 * width
-    return (vocabulary + context) * width + blocks * (attention + mlp + norms) + 2 * width
+    return tuple(row for part in (_folk, _prose, _bach, _styles, _ways, _reward, _pretrained) for row in part(root))
 
 
 def log_entries(path: Path) -> list[dict[str, Any]]:
@@ -137,7 +104,9 @@ def _folk(root: Path) -> Iterator[Row]:
 
 def collection_size(path: Path, split: str = "train") -> int:
     """Return how many melodies of a collection are for training."""
-    return sum(entry.get("split") == split for entry in log_entries(path))
+    # Counted as text: to read three megabytes of JSON for one number would be felt at the start.
+    mark = f'"split": "{split}"'.encode()
+    return path.read_bytes().count(mark) if path.is_file() else 0
 
 
 def _prose(root: Path) -> Iterator[Row]:
@@ -191,29 +160,102 @@ def _bach(root: Path) -> Iterator[Row]:
         )
 
 
+WAYS = {
+    "full": (TRANSFER, "Full", "Nothing: it only started from the prose model", "Every weight"),
+    "last-block": (TRANSFER, "Last block", "Embeddings and all blocks but the last", "The last block and final norm"),
+    "lora": (LORA, "LoRA", "Every weight of the prose model; switched off, nothing is forgotten", BESIDE),
+    "prompt": (LORA, "Prompt tuning", "Every weight of the prose model", "A few vectors that stand before the text"),
+}
+
+
 def _styles(root: Path) -> Iterator[Row]:
-    """Adapters of style on the prose model, as the table of their training says."""
-    return iter(())
+    """The adapters of style that ship for the prose model, as the table of their training says."""
+    for base, about in _json(root / "adapters" / "text.json").items():
+        for name, one in about.get("adapters", {}).items():
+            folder = root / "adapters" / (name if base == "prose-gpt2" else f"{name}-{base.rpartition('/')[2]}")
+            if folder.is_dir():
+                _, _, frozen, changed = WAYS["lora"]
+                yield Row(
+                    name=f"Style, {one['title']}",
+                    stage=LORA,
+                    subject=PROSE,
+                    frozen=frozen,
+                    changed=changed,
+                    trainable=one["trainable_parameters"],
+                    total=about["parameters"] + one["trainable_parameters"],
+                    data=f"{one['training_tokens']:,} tokens",
+                    seconds=one["seconds"],
+                    size=weights(folder)[1],
+                    **_change(one["own_base"], one["own_adapter"], one["prose_base"], one["prose_adapter"], "style"),
+                )
+
+
+def _ways(root: Path) -> Iterator[Row]:
+    """All ways of adapting the prose model to one style with the same steps; measured, and only the table ships."""
+    table = _json(root / "adapters" / "methods.json")
+    base = table.get("base", {})
+    for run in table.get("runs", ()):
+        stage, title, frozen, changed = WAYS[run["method"]]
+        added = run["trainable_parameters"] if run["method"] in ("lora", "prompt") else 0
+        rank = f" r = {run['rank']}" if run.get("rank") else ""
+        yield Row(
+            name=f"{table['style'].capitalize()} in {table['steps']} steps, {title}{rank}",
+            stage=stage,
+            subject=PROSE,
+            frozen=frozen,
+            changed=changed,
+            trainable=run["trainable_parameters"],
+            total=base["parameters"] + added,
+            data=f"{table['steps'] * table['batch_size'] * table['context']:,} tokens",
+            seconds=run["seconds"],
+            size=run["file_bytes"],
+            **_change(base["style_loss"], run["style_loss"], base["prose_loss"], run["prose_loss"], "style"),
+        )
+
+
+def _change(new: float, new_after: float, old: float, old_after: float, what: str) -> dict[str, Any]:
+    """Return gain, forgetting and the losses in words, from the losses before and after, in nats per token."""
+    losses = f"{what} {new:.2f} → {new_after:.2f}, prose {old:.2f} → {old_after:.2f} nats per token"
+    return {"gain": 1 - new_after / new, "forgetting": old_after / old - 1, "losses": losses}
+
+
+def _reward(root: Path) -> Iterator[Row]:
+    """The head that makes a reward model of the sentence encoder: trained in the tab, on what visitors rank."""
+    from lab.preferences.heads import Linear
+
+    encoder = package_weights(PACKAGE)
+    if encoder is not None:
+        size = Linear(DIMENSIONS).size
+        yield Row(
+            name="Reward model, linear head on the encoder",
+            stage=TRANSFER,
+            subject=SENTENCES,
+            frozen="Every weight of the sentence encoder",
+            changed="One weight for each of its dimensions",
+            trainable=size,
+            total=encoder[0] + size,
+            data="what you rank, in the tab",
+            seconds=None,
+            size=None,
+        )
 
 
 def _pretrained(root: Path) -> Iterator[Row]:
     """What others trained on more than anybody here could: the sentence encoder, and GPT-2 where the Hub is near."""
-    package = importlib.util.find_spec(PACKAGE)
-    if package is not None and package.origin is not None:
-        parameters, size = weights(Path(package.origin).parent / "model")
-        if parameters:
-            yield Row(
-                name="Sentence encoder, all-MiniLM-L6-v2",
-                stage=PRETRAINED,
-                subject=SENTENCES,
-                frozen="every weight: others trained it, here it is only read",
-                changed="nothing",
-                trainable=0,
-                total=parameters,
-                data="over a billion pairs of sentences, says its card; none here",
-                seconds=None,
-                size=size,
-            )
+    encoder = package_weights(PACKAGE)
+    if encoder is not None:
+        yield Row(
+            name="Sentence encoder, all-MiniLM-L6-v2",
+            stage=PRETRAINED,
+            subject=SENTENCES,
+            frozen="every weight: others trained it, here it is only read",
+            changed="nothing",
+            trainable=0,
+            total=encoder[0],
+            data="over a billion pairs of sentences, says its card; none here",
+            seconds=None,
+            size=encoder[1],
+        )
     total = gpt2_parameters(**GPT2_SHAPE)
     yield Row(
         name="GPT-2 124M, from the Hub",

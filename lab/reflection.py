@@ -85,8 +85,8 @@ QUESTIONS = (
     Question(
         "kin",
         "embeddings",
-        "Nobody ever told the encoder what a waltz or a tango is, and still they lie side by side. Where does that come "
-        "from? What would lie beside them if it had read only cookbooks?",
+        "Nobody ever told the encoder what a waltz or a tango is, and still they lie side by side. Where does that "
+        "come from? What would lie beside them if it had read only cookbooks?",
         "See the concepts on the map",
         {"view": "map"},
     ),
@@ -119,16 +119,16 @@ QUESTIONS = (
     Question(
         "transfer",
         "melodies",
-        "“From scratch” has the same size and the same chorales as “Full”. What exactly did the folk songs give it? Can "
-        "you hear it, or does only the loss show it?",
+        "“From scratch” has the same size and the same chorales as “Full”. What exactly did the folk songs give it? "
+        "Can you hear it, or does only the loss show it?",
         "Hear both from the same opening",
         {"voices": "folk,full,scratch"},
     ),
     Question(
         "asking",
         "melodies",
-        "Telling the folk model “four-four time, six phrases” costs nothing. How far does asking get, and what can only "
-        "training do? Where is that border for the chatbots you know?",
+        "Telling the folk model “four-four time, six phrases” costs nothing. How far does asking get, and what can "
+        "only training do? Where is that border for the chatbots you know?",
         "Ask for Bach, and train for Bach",
         {"opening": "", "voices": "folk,header,lora", "seed": "11"},
     ),
@@ -143,16 +143,16 @@ QUESTIONS = (
     Question(
         "forgetting",
         "lora",
-        "Switched off, a LoRA has forgotten nothing; a model trained in full cannot go back. Who would want that a model "
-        "forgets, and who would want that it cannot?",
+        "Switched off, a LoRA has forgotten nothing; a model trained in full cannot go back. Who would want that a "
+        "model forgets, and who would want that it cannot?",
         "Compare the ways of training",
         {"view": "ways"},
     ),
     Question(
         "proxy",
         "reward",
-        "Does your reward model like what you like, or something that happened to come along with it, such as length or "
-        "exclamation marks? How could you tell without reading its weights?",
+        "Does your reward model like what you like, or something that happened to come along with it, such as length "
+        "or exclamation marks? How could you tell without reading its weights?",
         "Look for what it falls for",
         {"view": "break"},
     ),

@@ -19,7 +19,7 @@ CARDS = (
     ),
     Card(
         "Decoding",
-        "The model offers a probability for every token. How one is picked makes the text: greedy, dice, beams, or you.",
+        "The model offers a probability for every token. How one is picked makes the text: greedy, dice, or you.",
         "Run four strategies",
         "?tab=decoding",
         "English prose",
@@ -27,7 +27,7 @@ CARDS = (
     ),
     Card(
         "Folk → Bach",
-        "A model that read 5,000 folk songs learns from 240 chorales. Hear what a small change does, from the same seed.",
+        "A model that read 5,000 folk songs learns from 240 chorales. Hear what a small change does.",
         "Hear three voices",
         "?tab=melodies",
         "Bach chorales, LoRA",

@@ -29,10 +29,11 @@ class Card:
 
 HERO = """
 <section class="sd-home-hero" aria-labelledby="sd-home-question">
-<h2 id="sd-home-question">A model already knows a lot.<br>How do you make it do something <em>slightly different</em>?</h2>
+<h2 id="sd-home-question">A model already knows a lot.<br>How do you make it do something <em>slightly
+different</em>?</h2>
 <p>Six tabs, one question. In each you take a model that works, keep almost all of it <b class="sd-frozen">frozen</b>,
-<b class="sd-changed">change</b> a little, and hear, read or measure what that does. Everything runs on this machine, and
-every state is a link that you can send.</p>
+<b class="sd-changed">change</b> a little, and hear, read or measure what that does. Everything runs on this machine,
+and every state is a link that you can send.</p>
 </section>
 """
 
@@ -57,14 +58,10 @@ def cards(shown: Sequence[Card], arc: Sequence[Row]) -> str:
     made = []
     for card in shown:
         row = next((row for row in arc if card.row and row.name.startswith(card.row)), None)
+        bar = strip(0 if card.frozen else row.share, share_words(row, card.frozen)) if row else ""
         made.append(
-            f'<li class="sd-home-card"><h3>{escape(card.title)}</h3><p>{escape(card.words)}</p>'
-            + (
-                strip(0 if card.frozen else row.share, share_words(row, card.frozen))
-                if row
-                else '<span class="sd-home-gap"></span>'
-            )
-            + f'<a class="sd-home-press" href="{escape(card.link)}">{escape(card.press)}</a></li>'
+            f'<li class="sd-home-card"><h3>{escape(card.title)}</h3><p>{escape(card.words)}</p>{bar}'
+            f'<a class="sd-home-press" href="{escape(card.link)}">{escape(card.press)}</a></li>'
         )
     return f'<ul class="sd-home-cards" aria-label="The tabs">{"".join(made)}</ul>'
 
@@ -82,7 +79,7 @@ def tour(experiments: Sequence[Experiment]) -> str:
 
 
 TEACHING = """
-<section class="sd-home-teaching"><h2>Thirty people at once?</h2><p>Open the class page for a link that puts everyone into
-the same class: blind-test votes and rankings are pooled, and you see them live. No accounts, no names.</p>
+<section class="sd-home-teaching"><h2>Thirty people at once?</h2><p>Open the class page for a link that puts everyone
+into the same class: blind-test votes and rankings are pooled, and you see them live. No accounts, no names.</p>
 <p><a href="?tab=class">Start a class</a></p></section>
 """

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from lab.arc import arc
-from lab.reflection import MAX_NOTE, QUESTIONS, Across, Measure, ReflectionSettings, Subject, compared, notes_markdown
+from lab.reflection import QUESTIONS, ReflectionSettings, Subject, compared, notes_markdown
 from tabs import TABS
 from tabs.downloads import download_button
 from tabs.page import PRIVATE, Page, Services, link_controls
@@ -20,16 +20,18 @@ from tabs.sources import add_sources
 
 INTRODUCTION = """
 <div class="sd-why">
-<p><b class="sd-frozen">Frozen</b> The further the course went, the more: nothing from scratch, whole models in the end.</p>
-<p><b class="sd-changed">Changed</b> Every weight, then a block, then thin matrices beside, then only a rule or a choice.</p>
+<p><b class="sd-frozen">Frozen</b> The further the course went, the more: nothing from scratch, whole models in the
+end.</p>
+<p><b class="sd-changed">Changed</b> Every weight, then a block, then thin matrices beside, then only a rule or a
+choice.</p>
 <p><b>Why</b> What is already known need not be learnt again. The table asks what that saved, and what it cost.</p>
 </div>
 """
 WORDS = """
-**Gain**: by how much the loss on the new style (Bach, or an author) fell against the model before. **Forgetting**: by how
-much the loss on the old style rose; of an adapter, while it is switched on. Both on texts and tunes that no model has
-seen. Everything is read from what ships with the app: sizes from the files, time and losses from the logs of the runs.
-Click a heading to sort.
+**Gain**: by how much the loss on the new style (Bach, or an author) fell against the model before. **Forgetting**: by
+how much the loss on the old style rose; of an adapter, while it is switched on. Both on texts and tunes that no
+model has seen. Everything is read from what ships with the app: sizes from the files, time and losses from the logs of
+the runs. Click a heading to sort.
 """
 # The notes never leave this browser, except to become the file that is asked for.
 KEEP_JS = "(...notes) => Object.fromEntries(%s.map((slug, n) => [slug, notes[n] || '']))"
@@ -37,8 +39,8 @@ BRING_BACK_JS = "(kept) => %s.map(slug => kept?.[slug] || '')"
 ADDRESS_JS = "(...values) => [...values.slice(0, -1), window.location.origin + window.location.pathname]"
 SOURCES = {
     "The table, read from what ships: arc": ("lab.arc", "arc"),
-    "Sizes from the weights' headers: tensor_shapes": ("lab.arc", "tensor_shapes"),
-    "A GPT-2's parameters, counted: gpt2_parameters": ("lab.arc", "gpt2_parameters"),
+    "Sizes from the weights' headers: tensor_shapes": ("lab.sizes", "tensor_shapes"),
+    "A GPT-2's parameters, counted: gpt2_parameters": ("lab.sizes", "gpt2_parameters"),
 }
 
 
@@ -130,11 +132,9 @@ class _Notes:
                 box = gr.Textbox(
                     "",
                     label=f"Notes on question {number}",
-                    show_label=False,
                     placeholder="The group’s notes",
                     lines=3,
                     max_lines=12,
-                    max_length=MAX_NOTE,
                     min_width=280,
                 )
             self._boxes.append(box)

@@ -110,7 +110,8 @@ def _axes(low: int, high: int, ticks: Sequence[float], x, y, factor: float, sett
             f'<line class="sd-reflection-grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         )
         lines.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{_short(10.0**power)}</text>')
-    across = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{TITLES[settings.across]}</text>'
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    across = f'<text x="{middle}" y="{HEIGHT - 12}" text-anchor="middle">{TITLES[settings.across]}</text>'
     return "".join(lines) + across + f'<text x="{LEFT}" y="{TOP - 10}">{TITLES[settings.measure]}</text>'
 
 

@@ -40,14 +40,11 @@ def title_of(model: str) -> str:
 
 def fooled_table(fooled: Sequence[Fooled]) -> list[list[str | float]]:
     """Return a row for each model: title, guesses, share and its interval in per cent."""
-    return [
-        [
-            title_of(row.model),
-            row.guesses,
-            *(round(100 * share, 1) for share in (row.taken / row.guesses, *row.interval)),
-        ]
-        for row in fooled
-    ]
+    rows = []
+    for row in fooled:
+        shares = (row.taken / row.guesses, *row.interval)
+        rows.append([title_of(row.model), row.guesses, *(round(100 * share, 1) for share in shares)])
+    return rows
 
 
 def fooled_bars(fooled: Sequence[Fooled]) -> str:

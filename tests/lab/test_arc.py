@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.arc import GPT2_SHAPE, LORA, SCRATCH, Row, arc, gpt2_parameters, log_entries, tensor_shapes, weights
+from lab.arc import GPT2_SHAPE, LORA, SCRATCH, Row, _styles, _ways, arc, collection_size, log_entries
+from lab.sizes import gpt2_parameters, tensor_shapes, weights
 from lab.source import ROOT
 
 
@@ -97,3 +98,37 @@ def test_only_the_control_was_trained_on_the_new_style_alone(rows: dict[str, Row
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert log_entries(tmp_path / "nothing.jsonl") == []
+
+
+def test_a_collection_is_counted_as_it_is_read() -> None:
+    from lab.music.corpus import Collection, Split, load_split
+
+    for collection in Collection:
+        path = ROOT / "assets" / "melodies" / f"{collection}.jsonl"
+        assert collection_size(path) == len(load_split(collection, Split.TRAIN))
+
+
+def test_ways_and_styles_are_read_from_their_tables(tmp_path: Path) -> None:
+    run = {"method": "lora", "rank": 4, "trainable_parameters": 100, "seconds": 9.0, "file_bytes": 200,
+           "style_loss": 3.0, "prose_loss": 4.4}  # fmt: skip
+    base = {"parameters": 1000, "style_loss": 4.0, "prose_loss": 4.0}
+    full = run | {"method": "full", "rank": None, "trainable_parameters": 1000}
+    table = {"base": base, "style": "shakespeare", "steps": 10, "batch_size": 2, "context": 8, "runs": [run, full]}
+    (tmp_path / "adapters" / "one").mkdir(parents=True)
+    (tmp_path / "adapters" / "methods.json").write_text(json.dumps(table))
+    safetensors(tmp_path / "adapters" / "one" / "adapter_model.safetensors", {"w": [10]})
+    one = {"title": "One", "trainable_parameters": 10, "training_tokens": 5000, "seconds": 3.0, "own_base": 2.0,
+           "own_adapter": 1.0, "prose_base": 4.0, "prose_adapter": 5.0}  # fmt: skip
+    styles = {"prose-gpt2": {"parameters": 1000, "adapters": {"one": one, "not-there": one}}}
+    (tmp_path / "adapters" / "text.json").write_text(json.dumps(styles))
+    lora, whole = _ways(tmp_path)
+    assert (lora.name, lora.stage, lora.data) == ("Shakespeare in 10 steps, LoRA r = 4", LORA, "160 tokens")
+    assert (lora.gain, lora.forgetting) == pytest.approx((0.25, 0.1))
+    assert (lora.total, whole.total, whole.share) == (1100, 1000, 1.0)
+    (style,) = _styles(tmp_path)
+    assert (style.name, style.gain, style.forgetting) == ("Style, One", 0.5, 0.25)
+    assert style.size == (tmp_path / "adapters" / "one" / "adapter_model.safetensors").stat().st_size
+
+
+def test_tables_that_are_not_there_give_no_rows(tmp_path: Path) -> None:
+    assert [*_ways(tmp_path), *_styles(tmp_path)] == []

@@ -161,9 +161,8 @@ def test_before_a_round_there_is_nothing_to_judge(panel: BlindPanel) -> None:
 
 
 def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    status, board, score, judged, check, fooled, of_class, session = panel.judge(
-        clips, "", False, "", "bach", "machine", "folk"
-    )
+    answer = panel.judge(clips, "", False, "", "bach", "machine", "folk")
+    status, board, score, judged, check, fooled, of_class, session = answer
     assert "1 of 3 right." in status
     assert stored(panel) == [("bach", "", "bach"), ("folk", "", "machine"), ("machine", "lora", "folk")]
     page = Page(board)
