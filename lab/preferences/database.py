@@ -36,11 +36,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
     ),
     (
-        # Learned and true are percentiles of the shipped completions, so that attempts on several models compare. In
-        # quotes, since true is 1 to SQLite where no column is expected.
+        # Both figures are percentiles of the shipped completions, so that attempts on several models compare.
         """CREATE TABLE attempt (
             id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, session TEXT NOT NULL, class_code TEXT NOT NULL,
-            annotator TEXT NOT NULL, text TEXT NOT NULL, learned REAL NOT NULL, "true" REAL NOT NULL
+            annotator TEXT NOT NULL, text TEXT NOT NULL, learned REAL NOT NULL, by_rule REAL NOT NULL
         )""",
         "CREATE INDEX ranking_session ON ranking (session)",
         "CREATE INDEX ranking_class ON ranking (class_code)",
@@ -49,7 +48,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def opened(path: str | Path | None) -> sqlite3.Connection:
-    """Open a file, or memory, with its schema brought up to date; with :class:`lab.preferences.store.Store`'s errors."""
+    """Open a file, or memory, with its schema brought up to date; raises what ``Store`` does."""
     where = ":memory:" if path is None or str(path) == ":memory:" else str(Path(path).absolute())
     connection = None
     try:

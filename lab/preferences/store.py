@@ -230,7 +230,7 @@ class Store:
         facts = checked_attempt(annotator, text, learned, true)
         with self._transaction() as connection:
             added = connection.execute(
-                'INSERT INTO attempt (time, session, class_code, annotator, text, learned, "true")'
+                "INSERT INTO attempt (time, session, class_code, annotator, text, learned, by_rule)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*origin, *facts),
             )
@@ -247,10 +247,10 @@ class Store:
         """
         with self._transaction("BEGIN") as connection:
             rows = connection.execute(
-                'SELECT id, time, session, class_code, annotator, text, learned, "true" FROM'
-                ' (SELECT *, ROW_NUMBER() OVER (PARTITION BY session ORDER BY learned - "true" DESC, id) AS place'
+                "SELECT id, time, session, class_code, annotator, text, learned, by_rule FROM"
+                " (SELECT *, ROW_NUMBER() OVER (PARTITION BY session ORDER BY learned - by_rule DESC, id) AS place"
                 f" FROM attempt WHERE annotator = :annotator AND {OF_PEOPLE})"
-                ' WHERE place = 1 ORDER BY learned - "true" DESC, id LIMIT :limit',
+                " WHERE place = 1 ORDER BY learned - by_rule DESC, id LIMIT :limit",
                 {**checked_filters(class_code, session), "annotator": annotator, "limit": limit},
             ).fetchall()
         return [Attempt(*row) for row in rows]
