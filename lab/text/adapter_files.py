@@ -78,7 +78,7 @@ def base_hash(folder: Path) -> str:
 
 
 def pack(adapter: Adapter, model: LanguageModel, title: str, card: str) -> bytes:
-    """Return the zip of an adapter, half precision, the same bytes for the same arguments."""
+    """Return the zip of an adapter, half precision."""
     from lab.lora import peft_files
 
     metadata = {"format": "pt", TITLE_KEY: title[:LONGEST_TITLE]}
@@ -88,7 +88,9 @@ def pack(adapter: Adapter, model: LanguageModel, title: str, card: str) -> bytes
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

@@ -35,7 +35,7 @@ from tabs.runs import Runs
 NOT_MEASURED = "The table of all ways is not here. `python -m training.adaptation_methods` makes it."
 WORDS = (
     "**Full fine-tuning** moves every weight, **last block** those of the last one. **LoRA** puts thin matrices of "
-    "rank r beside all of them and leaves them alone, **prompt tuning** learns a few vectors that stand before the text."
+    "rank r beside all of them and leaves them alone, **prompt tuning** learns a few vectors to stand before the text."
 )
 LIVE_WORDS = (
     "The same on your own text, with few steps. What is forgotten is measured on texts that the base writes by itself: "

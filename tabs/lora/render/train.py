@@ -103,7 +103,8 @@ def loss_plot(now: Snapshot) -> Figure:
                 hovertemplate="%{y:.3f}<extra>%{fullData.name}</extra>",
             )
         )
-    calm(figure, 300)
+    calm(figure, 330)
+    figure.update_layout(margin={"t": 76}, legend={"y": 1.02, "yanchor": "bottom"})
     figure.update_xaxes(title="step", range=[0, now.settings.steps])
     figure.update_yaxes(title="nats per token")
     return figure

@@ -91,8 +91,9 @@ def ways_plot(points: Sequence[Point]) -> Figure:
                     hovertemplate="%{customdata}: %{y:.3f} nats per token<extra>" + title + "</extra>",
                 )
             )
-    calm(figure, 380)
-    figure.update_xaxes(title="trained numbers, each step to the right ten times as many", type="log", dtick=1)
+    calm(figure, 400)
+    figure.update_layout(margin={"t": 76}, legend={"y": 1.06, "yanchor": "bottom"})
+    figure.update_xaxes(title="trained numbers (logarithmic)", type="log", dtick=1)
     figure.update_yaxes(title="nats per token", rangemode="tozero")
     return figure
 
