@@ -188,10 +188,10 @@ class _LoraPage:
                     yield [gr.skip(), gr.update(value=message(news), visible=True), *keep]
                 else:
                     facts = gr.update(value=message(model_facts(news)), visible=True)
-                    yield [gr.skip(), facts, *self._offer(news.name, own, settings)]
+                    yield [gr.skip(), facts, *self._offer(news.name, own, self._worn(settings, values))]
         except VisitorError as error:
             failed = gr.update(value=message(str(error), alert=True), visible=True)
-            yield [models.default, failed, *self._offer(models.default, own, settings)]
+            yield [models.default, failed, *self._offer(models.default, own, self._worn(settings, values))]
 
     def _wear_own(self, own: Offers, *values: Any) -> list[Any]:
         """Let new adapters of the visitor's join the switches, switched on."""
@@ -199,13 +199,17 @@ class _LoraPage:
         before = {name for name, _ in self._controls.offers_of(values)}
         name = settings.model or self._services.models.default
         new = [style for style, _ in offers_here(self._services.models, name, own) if style not in before]
-        return self._offer(name, own, worn_too(settings, new))
+        return self._offer(name, own, worn_too(self._worn(settings, values), new))
+
+    def _worn(self, settings: AdaptSettings, values: Sequence[Any]) -> AdaptSettings:
+        """Return the settings, with the usual adapters if there was none before that could be switched on or off."""
+        if self._controls.offers_of(values):
+            return settings
+        return settings.model_copy(update={"adapters": AdaptSettings.default("adapters")})
 
     def _offer(self, name: str, own: Offers, settings: AdaptSettings) -> list[Any]:
         """Return updates of the word on absent adapters, of Inside's choice and of the switches."""
         offered = offers_here(self._services.models, name, own)
-        if not settings.adapters:  # there was none to be switched on
-            settings = settings.model_copy(update={"adapters": AdaptSettings.default("adapters")})
         words = without_adapters(self._services.models, name)
         looked_into = self._controls.adapter_update(settings, offered)
         switches = self._controls.switch_updates(settings, offered)
