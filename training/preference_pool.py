@@ -2,9 +2,9 @@
 
     python -m training.preference_pool --out assets/pool --adapters shakespeare fairy-tales
 
-The prompts are those of ``preference_prompts.txt``, our own words. Every sixth is held out and gets 64 completions,
-enough for best-of-64; the others get 10. The voices, base first and then the adapters, take turns, and so do the ways
-to draw: two of three cautiously, one at a high temperature, since a reward model that never saw nonsense could not
+The prompts are those of ``preference_prompts.txt``, our own words. Every eighth is held out and gets 64 completions,
+enough for best-of-64; the others get 12. The voices, base first and then the adapters, take turns, and so do the ways
+to draw: three of four cautiously, one at a higher temperature, since a reward model that never saw nonsense could not
 learn what to think of it. About a quarter of an hour on one CPU core.
 """
 
@@ -26,13 +26,13 @@ from lab.text.strategies import Kind, Strategy
 
 HERE = Path(__file__).parent
 ADAPTERS = HERE.parent / "adapters"
-HELD_OUT_EVERY = 6
-HELD_OUT_ITEMS, TRAIN_ITEMS = 64, 10
+HELD_OUT_EVERY = 8
+HELD_OUT_ITEMS, TRAIN_ITEMS = 64, 12
 BATCH = 128  # completions written at the same time
 NEW_TOKENS = 56
 CAUTIOUS = Strategy(kind=Kind.TOP_P, top_p=0.95, temperature=0.9)
-WILD = Strategy(kind=Kind.TEMPERATURE, temperature=1.25)
-WAYS = (CAUTIOUS, CAUTIOUS, WILD)
+WILD = Strategy(kind=Kind.TEMPERATURE, temperature=1.15)
+WAYS = (CAUTIOUS, CAUTIOUS, CAUTIOUS, WILD)
 
 
 def read_prompts(path: Path = HERE / "preference_prompts.txt") -> list[str]:
@@ -49,7 +49,12 @@ def write_items(
     """
     found: list[dict[str, PoolItem]] = [{} for _ in prompts]
     ids = [model.vocabulary.encode_prompt(prompt, model.context - NEW_TOKENS)[0] for _, prompt in prompts]
-    turns = [enumerate(cycle(product(WAYS, ("", *adapters))), 1000 * number) for number, _ in prompts]
+    # Each prompt begins with another way, so that a few turns of the voices are not always the cautious ones.
+    ways = [WAYS[number % len(WAYS) :] + WAYS[: number % len(WAYS)] for number, _ in prompts]
+    turns = [
+        enumerate(cycle(product(mine, ("", *adapters))), 1000 * number)
+        for (number, _), mine in zip(prompts, ways, strict=True)
+    ]
     while any(len(items) < count for items in found):
         drawn = [
             (place, *way, seed)

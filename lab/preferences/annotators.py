@@ -25,17 +25,24 @@ def words_of(text: str) -> list[str]:
 
 CHEERFUL = frozenset(
     words_of(
-        "beautiful bright cheerful cheerfully delight delighted delightful friend friends fun glad gladly happily"
-        " happiness happy jolly joy joyful joyfully kind kindly laugh laughed laughing laughs laughter lovely love"
-        " merrily merry nice pleasant pleased pleasure smile smiled smiles smiling sunshine sweet welcome wonderful"
+        "beautiful bless blessed bright charming cheerful cheerfully comfortable dance danced dancing darling dear"
+        " dearest delight delighted delightful enjoy enjoyed enjoyment flower flowers friend friends fun game games"
+        " garden gay gentle glad gladly good happier happily happiness happy hearty heaven holiday hope hopeful"
+        " joke jokes jolly joy joyful joyfully kind kindly kiss kissed laugh laughed laughing laughs laughter love"
+        " lovely merrily merry music nice play played playing pleasant pleased pleasure pretty rejoice rejoiced"
+        " sang sing singing smile smiled smiles smiling song songs spring summer sun sunny sunshine sweet thank"
+        " thankful thanks warm wedding welcome wonderful"
     )
 )
 GLOOMY = frozenset(
     words_of(
-        "afraid alone anger angry bad bitter blood cold cried cruel cry crying dark dead death despair die died"
-        " dreadful evil fear frightened grave grief hate horrible horror ill kill killed lonely lost miserable misery"
-        " murder pain pale poor sad sadly sick sorrow sorry suffering tears terrible terror trouble unhappy weep"
-        " wept wicked"
+        "afraid alone anger angry awful bad bitter blood blow broken burned cold corpse cried cruel cry crying"
+        " danger dangerous dark darkness dead death despair destroyed devil die died dreadful enemy evil fear fever"
+        " fight frightened ghost gloom gloomy grave grief hate horrible horror hunger hungry hurt ill kill killed"
+        " knife lonely lost mad miserable misery misfortune moan murder murdered murderer night pain pains pale"
+        " pity poor prison ruin ruined sad sadly scream shadow shame sick sigh sighed sorrow sorry storm suffering"
+        " tears terrible terror thief tired tomb trouble ugly unhappy victim villain war weary weep wept wicked"
+        " worse worst wound wounded wrong"
     )
 )
 ELIZABETHAN = frozenset(
@@ -87,6 +94,8 @@ class Annotator:
         name: by which links and programs ask for it.
         title: for people.
         rule: text to score, more is better; its docstring says what it likes.
+        step: scores are ranked to the nearest multiple of it, since nobody tells 40 from 42 % of dialogue; 0 to
+            tell all apart.
         noise: scale of the Gumbel noise on each score, 0 for none. With it, P(a before b) is Bradley and Terry's
             σ((score(a) - score(b)) / noise), and the whole order Plackett and Luce's.
     """
@@ -94,6 +103,7 @@ class Annotator:
     name: str
     title: str
     rule: Callable[[str], float]
+    step: float = 0.0
     noise: float = 0.0
 
     @property
@@ -118,6 +128,8 @@ class Annotator:
     def rank(self, prompt: str, texts: Sequence[str], seed: int = 0) -> tuple[int, ...]:
         """Return the rank of each text, 1 for the best; equal scores are ties. The seed draws the noise, if any."""
         scores = self.scores(texts)
+        if self.step:
+            scores = self.step * np.floor(scores / self.step + 0.5)
         if self.noise:
             dice = np.random.default_rng([seed, zlib.crc32(prompt.encode())])
             scores = scores + self.noise * dice.gumbel(size=len(texts))
@@ -128,8 +140,8 @@ ANNOTATORS = {
     one.name: one
     for one in (
         Annotator("cheerful", "Likes cheerful words", cheerful),
-        Annotator("short-sentences", "Likes short sentences", short_sentences),
-        Annotator("dialogue", "Likes dialogue", dialogue),
+        Annotator("short-sentences", "Likes short sentences", short_sentences, step=8),
+        Annotator("dialogue", "Likes dialogue", dialogue, step=0.5),
         Annotator("elizabethan", "Likes Elizabethan English", elizabethan),
         Annotator("noisy", "Likes cheerful words, but wavers", cheerful, noise=1.0),
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from lab.preferences.heads import Head
 from lab.preferences.pairs import Completion, Pairs
+from lab.preferences.word_vectors import average_words
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # one row of unit length per text, as Embedder.embed
 
@@ -32,9 +33,16 @@ class Features(StrEnum):
 
     COMPLETION = "completion"  # its embedding
     WITH_PROMPT = "with prompt"  # and its product, number by number, with the prompt's
+    WORDS = "words"  # the average of the vectors with which the embedder begins, without sense or order
 
     def of(self, completions: Sequence[Completion], embed: Embed) -> np.ndarray:
-        """Return the features of completions, (completions, 384) or (completions, 768), float64."""
+        """Return the features of completions, (completions, 384) or (completions, 768), float64.
+
+        Raises:
+            ModelUnavailable: if the embedder cannot be loaded.
+        """
+        if self is Features.WORDS:
+            return average_words([completion.text for completion in completions]).astype(np.float64)
         texts = embed([completion.text for completion in completions]).astype(np.float64)
         if self is Features.COMPLETION:
             return texts

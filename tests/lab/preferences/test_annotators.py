@@ -60,3 +60,10 @@ def test_noise_is_bradley_terry_s() -> None:
     assert np.mean(ranks[:, 0] < ranks[:, 1]) == pytest.approx(1 / (1 + np.exp(-1)), abs=0.03)
     assert annotator.rank("p", ("1", "0.5"), 3) == annotator.rank("p", ("1", "0.5"), 3)
     assert len({annotator.rank(f"p{n}", tuple("123456"), 1) for n in range(20)}) > 3
+
+
+def test_small_differences_are_ties() -> None:
+    annotator = Annotator("a", "A", float, step=0.5)
+    assert annotator.rank("p", ("0.2", "0.3", "0.7", "0.8", "-0.2")) == (3, 2, 2, 1, 3)
+    assert annotator.score("0.3") == 0.3
+    assert ANNOTATORS["dialogue"].rank("p", ("“All talk.”", "Some “talk.”", "None.", "No one.")) == (1, 2, 3, 3)

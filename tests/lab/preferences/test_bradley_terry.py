@@ -120,3 +120,13 @@ def test_a_model_scores_texts_and_pairs() -> None:
     assert model.margins(pairs) == pytest.approx(expected[pairs.chosen] - expected[pairs.rejected])
     with pytest.raises(ValueError, match="no embedder"):
         RewardModel(Linear(2), Features.COMPLETION, weights[:2], 1.0).score(pairs.completions)
+
+
+def test_words_see_what_is_written_and_not_where() -> None:
+    texts = ["The king, the queen", "queen the king the,", "The king. The queen", "", "the " * 600]
+    a, b, c, nothing, much = Features.WORDS.of([Completion("p", text) for text in texts], embed)
+    assert a == pytest.approx(b, abs=1e-6)
+    assert np.abs(a - c).max() > 0.01
+    assert not nothing.any()
+    assert much == pytest.approx(Features.WORDS.of([Completion("q", "the")], embed)[0], abs=1e-5)
+    assert 0.3 < np.linalg.norm(a) < 5
