@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from lab.embeddings.concepts import load_lists
+from lab.embeddings.concepts import load_lists, load_senses
+from lab.embeddings.model import TITLES
 from lab.settings import Settings
 
 
@@ -55,6 +56,27 @@ class EmbeddingSettings(Settings):
     melody_method: Method = Method.PCA
     tune: int = Field(0, ge=0, le=10_000)
     made: str = Field("", max_length=2_000_000)
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str) -> str:
+        if model and model not in TITLES:
+            raise ValueError("no such model")
+        return model
+
+    @field_validator("word")
+    @classmethod
+    def _known_word(cls, word: str) -> str:
+        if word not in load_senses():
+            raise ValueError("no such word")
+        return word
+
+    @field_validator("axis_list")
+    @classmethod
+    def _known_list(cls, slug: str) -> str:
+        if slug and slug not in {one.slug for one in load_lists()}:
+            raise ValueError("no such list")
+        return slug
 
     @property
     def chosen_lists(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,22 @@ import gradio as gr
 from lab.embeddings import BUILT_IN
 from lab.embeddings.concepts import load_lists
 from lab.embeddings.settings import EmbeddingSettings
+from lab.embeddings.tunes import tune_facts
 from tabs.made import from_text, to_text
 
 NO_LISTS = "none"  # in a link; empty means all
+
+
+def fitting(settings: EmbeddingSettings, notes: Sequence[str]) -> tuple[EmbeddingSettings, list[str]]:
+    """Return settings whose layer and tune are on the map of melodies that ships, and notes on what is not."""
+    points, layers = tune_facts()
+    changed: dict[str, int] = {}
+    if settings.layer >= layers:
+        changed["layer"] = layers - 1
+    if settings.tune >= max(len(points), 1):
+        changed["tune"] = 0
+    more = [f"{name}: {getattr(settings, name)} is not on the map; using {value}." for name, value in changed.items()]
+    return settings.model_copy(update=changed), [*notes, *more]
 
 
 @dataclass(frozen=True)

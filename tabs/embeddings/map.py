@@ -23,6 +23,7 @@ from tabs.embeddings.tool import Outcome, Tool, model_of
 from tabs.page import PRIVATE, Services
 from tabs.waiting import Tell
 
+SHAPES = '<p class="sd-hint">● music, ■ everyday, ✕ words with two senses, ★ your own lines (◆ in 3-D)</p>'
 METHODS = [("t-SNE: neighbours", str(Method.TSNE)), ("PCA: directions", str(Method.PCA))]
 LIST_CHOICES = [(one.title, one.slug) for one in load_lists()]
 FAMILY_CHOICES = (
@@ -48,15 +49,17 @@ class MapPanel(Tool):
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 plot = gr.Plot(label="Map", show_label=False, elem_classes="sd-embeddings-map")
+                gr.HTML(SHAPES)
             with gr.Column(scale=2, min_width=320):
                 figures = gr.Markdown("", sanitize_html=True)
                 categories = gr.Dataframe(
                     headers=CATEGORY_COLUMNS,
-                    label="How tight each category is",
+                    label="How tight each category is; kin nearest: share whose nearest point is of the same",
                     interactive=False,
                     max_height=470,
                     wrap=True,
                     show_search="none",
+                    column_widths=["27%", "10%", "22%", "16%", "25%"],
                 )
         with gr.Accordion("All points as a table", open=False):
             points = gr.Dataframe(headers=POINT_COLUMNS, label="Points", interactive=False, max_height=420, wrap=True)

@@ -136,8 +136,8 @@ class MelodiesPanel(Tool):
         except (OSError, ValueError, KeyError) as error:
             raise VisitorError("The map of melodies is not here. It is made by training/melody_map.py.") from error
         layer = min(settings.layer, len(found.layers) - 1)
-        notes = [f"There is no tune number {settings.tune}; this is number 0."] * (settings.tune >= len(found.points))
-        return Outcome(Shown(found, layer, settings.melody_method, 0 if notes else settings.tune), notes)
+        tune = min(settings.tune, len(found.points) - 1)
+        return Outcome(Shown(found, layer, settings.melody_method, tune))
 
     def show(self, found: Shown) -> tuple[str, list[Any]]:
         """Return the map, the tune's card, figures and tables."""

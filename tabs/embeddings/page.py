@@ -15,7 +15,7 @@ from lab.embeddings.settings import EmbeddingSettings, View
 from lab.errors import VisitorError
 from tabs.embeddings.api import add_api
 from tabs.embeddings.axis import AxisPanel
-from tabs.embeddings.controls import Controls
+from tabs.embeddings.controls import Controls, fitting
 from tabs.embeddings.made import MadePanel
 from tabs.embeddings.map import MapPanel
 from tabs.embeddings.melodies import MelodiesPanel
@@ -153,7 +153,7 @@ class _EmbeddingsPage:
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         if "tab" not in query and not EmbeddingSettings.names_any(query):  # such as ?__theme=dark
             return [gr.skip()] * (len(self._controls.all) + 3)
-        settings, notes = EmbeddingSettings.lenient(query)
+        settings, notes = fitting(*EmbeddingSettings.lenient(query))
         view = settings.view.value
         return [*self._controls.updates(settings), gr.Tabs(selected=view), view, tuple(notes)]
 

@@ -55,6 +55,7 @@ class SensesPanel(Tool):
                     interactive=False,
                     wrap=True,
                     show_search="none",
+                    column_widths=["36%", "16%", "16%", "16%", "16%"],
                 )
         self.results = [plot, table]
 

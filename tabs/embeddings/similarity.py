@@ -144,6 +144,7 @@ class ProbePanel(Tool):
                     max_height=400,
                     wrap=True,
                     show_search="none",
+                    column_widths=["24%", "27%", "27%", "10%", "12%"],
                 )
         self.results = [plot, table]
 

@@ -7,7 +7,7 @@ import os
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         services.models.close()
 
 
+def _below(node: dict[str, Any], wanted: Callable[[dict[str, Any]], bool], inside: bool = False) -> Iterator[int]:
+    """Yield the ids of all components below those that are wanted."""
+    for child in node.get("children") or []:
+        if inside:
+            yield child["id"]
+        yield from _below(child, wanted, inside or wanted(child))
+
+
 class Visitor:
     """What a page in a browser does, without the browser: holds the components' properties and fires events.
 
@@ -122,18 +130,20 @@ class Visitor:
         assert status == 200
         config = json.loads(body)
         self.properties: dict[int, dict[str, Any]] = {c["id"]: c["props"] for c in config["components"]}
+        self._decoding = set(_below(config["layout"], lambda node: self.properties[node["id"]].get("id") == "decoding"))
         self._events = {event["id"]: event for event in config["dependencies"]}
         for event in config["dependencies"]:
             if any(trigger == "load" for _, trigger in event["targets"]):
                 self._fire_all(event["id"])
 
     def find(self, **wanted: Any) -> int:
-        """Return the component that has these properties; of several tabs' the first tab's."""
-        return next(
+        """Return the component that has these properties; of several tabs' the Decoding tab's, else the first tab's."""
+        found = [
             identity
             for identity, properties in self.properties.items()
             if all(properties.get(name) == value for name, value in wanted.items())
-        )
+        ]
+        return next((identity for identity in found if identity in self._decoding), found[0])
 
     def value(self, **wanted: Any) -> Any:
         """Return the value of the component that has these properties."""

@@ -84,7 +84,7 @@ def test_components_show_text_as_text(app: gr.Blocks) -> None:
 
 def test_only_what_programs_may_call_has_a_name(app: gr.Blocks) -> None:
     public = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
-    assert public == {"decode", "next_token", "melody"}
+    assert public == {"decode", "next_token", "melody", "embed", "similarity"}
     assert {fn.api_visibility for fn in app.fns.values()} == {"public", "private"}
 
 

@@ -13,7 +13,7 @@ from tabs.rendering import INK, calm, plain_label
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-PAIR_COLUMNS = ["kind", "first", "second", "model", "word overlap"]
+PAIR_COLUMNS = ["kind", "first", "second", "model", "words"]
 HIT_COLUMNS = ["entry", "list", "cosine", "word overlap"]
 ODD_COLUMNS = ["item", "mean cosine to the others", ""]
 SOLVED_COLUMNS = ["a − b + c", "expected", "its rank", "first answers", "nearest of a, b, c"]

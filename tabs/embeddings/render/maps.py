@@ -14,7 +14,7 @@ from tabs.rendering import INK, calm, plain_label
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-CATEGORY_COLUMNS = ["category", "points", "silhouette", "nearest point is kin", "nearest other category"]
+CATEGORY_COLUMNS = ["category", "n", "silhouette", "kin nearest", "nearest other"]
 POINT_COLUMNS = ["text", "category", "nearest point", "cosine", "x", "y", "z"]
 FIRST_SENSE, SECOND_SENSE, MOVED = "#4f8fc0", "#5f9a58", "#c2703d"
 
@@ -166,12 +166,12 @@ def _add_sentences(
         )
 
 
-SENSE_COLUMNS = ["text", "kin: first sense", "kin: second sense", "leans to", "meant"]
+SENSE_COLUMNS = ["text", "first sense", "second sense", "leans to", "meant"]
 
 
 def sense_columns(found: SenseMap) -> list[str]:
     """Return the table's headers."""
-    return [SENSE_COLUMNS[0], *(f"kin: {sense.sense}" for sense in found.senses), *SENSE_COLUMNS[3:]]
+    return [SENSE_COLUMNS[0], *(sense.sense for sense in found.senses), *SENSE_COLUMNS[3:]]
 
 
 def sense_table(found: SenseMap) -> list[list[Any]]:

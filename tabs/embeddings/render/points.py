@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Light enough for a dark page, dark enough for a light one: a contrast of 3 with both.
 COLOURS = ("#c2703d", "#4f8fc0", "#5f9a58", "#b5679d", "#8d7fc7", "#b0853a", "#3f9a96", "#c7645f", "#7f8f3f", "#a0705a")
 SHAPES = {"music": "circle", "everyday": "square", "ambiguous": "x", "own": "star"}
-SHAPES_3D = {"music": "circle", "everyday": "square", "ambiguous": "x", "own": "diamond"}  # scatter3d has no star
+SHAPES_3D = {"music": "circle", "everyday": "square", "ambiguous": "cross", "own": "diamond"}  # there is no star
 HEIGHT = 640
 HOVER_WIDTH = 48  # characters
 LABEL_HEIGHT = 0.034  # of the plot
@@ -166,7 +166,7 @@ def _set_axes(figure: Figure, projection: Projection) -> None:
                 **{f"{name}axis": axis | {"title": {"text": t}} for name, t in zip("xyz", titles, strict=True)},
                 "dragmode": "orbit",
                 "aspectmode": "cube",
-                "camera": {"eye": {"x": 1.3, "y": 1.3, "z": 0.8}},
+                "camera": {"eye": {"x": 1.0, "y": 1.0, "z": 0.6}},
             },
             margin={"l": 0, "r": 0, "t": 0, "b": 0},
         )

@@ -47,7 +47,7 @@ def test_nothing_to_tell_apart() -> None:
     assert group(rows, ["a"] * 36) is None
     assert group(rows[:3], ["a", "b", "c"]) is None
     assert group(np.ones((4, 3)), ["a", "a", "b", "b"]) is None
-    lone = group(rows[:14], names[:13] + ["z"])
+    lone = group(rows[:14], [*names[:13], "z"])
     assert lone is not None
     assert lone.categories[-1].points == 1
 

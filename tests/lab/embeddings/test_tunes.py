@@ -69,7 +69,9 @@ def test_separation_of_what_lies_apart_and_of_noise() -> None:
 def test_headers_and_neighbours() -> None:
     rows = header_features([("major", "4/4"), ("minor", "4/4")])
     assert rows.tolist() == [[1, 1, 0], [1, 0, 1]]
-    near = share_near_bach(np.array([[1.0, 0], [-1, 0], [-1, 0.1], [1, 0.1]]), ["folk", "bach", "machine-x", "machine-x"])
+    near = share_near_bach(
+        np.array([[1.0, 0], [-1, 0], [-1, 0.1], [1, 0.1]]), ["folk", "bach", "machine-x", "machine-x"]
+    )
     assert near == {"machine-x": 0.5}
 
 
