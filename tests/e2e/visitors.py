@@ -35,8 +35,10 @@ class Visitor:
         self.plot = page.locator(".js-plotly-plot:visible")
 
     def opens(self, **query: Any) -> Self:
-        """Open the app, by a link if there is a query, and wait until it can be used."""
+        """Open the Decoding tab, by a link if there is a query, and wait until it can be used."""
         self.page.goto(f"{self.url}/?{urlencode(query)}" if query else self.url)
+        if query.get("tab") != "decoding":
+            self.page.get_by_role("tab", name="Decoding", exact=True).click()
         expect(self.prompt).to_be_editable()
         return self
 
