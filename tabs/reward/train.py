@@ -28,6 +28,7 @@ from tabs.reward.render.train_plots import (
 )
 from tabs.reward.shared import Controls, Shared
 from tabs.runs import Runs
+from tabs.waiting import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -104,31 +105,51 @@ class TrainPanel:
         yield from runs.follow(updates, lambda update: [message("Stopped. What was drawn stays."), *update[1:]])
 
     def _train(self, settings: RewardSettings, whose: tuple[Any, ...], notes: list[str]) -> Iterator[list[Any]]:
-        growing: list[Iterator[Report]] = []
+        reports: list[Iterator[Report]] = []
+        said = ""
 
         def work() -> Report:
-            told = report(self._shared.learner.learn(settings, *whose))
-            found = next(told)
-            growing.append(told)
-            return found
+            reports.append(report(self._shared.learner.learn(settings, *whose)))
+            return next(reports[0])
 
-        yield from show_when_ready(work, lambda found: self._measured(found, notes), len(self.outputs), notes)
-        for told in growing:
-            for found in told:
-                yield [gr.skip()] * 3 + [curve_plot(found), curve_table(found)] + [gr.skip()] * 6
+        def shown(found: Report) -> list[Any]:
+            nonlocal said
+            said = message(train_status(found)) + notes_html([*notes, *train_notes(found)])
+            return [said, *self._measured(found)]
+
+        yield from show_when_ready(work, shown, len(self.outputs), notes)
+        if said:
+            yield from self._grow(reports[0], said)
+
+    def _grow(self, reports: Iterator[Report], said: str) -> Iterator[list[Any]]:
+        """Draw the learning curve point by point; the status tells of slow ones, and in the end says what it said."""
+        keep = [gr.skip()] * (len(self.outputs) - 1)
+        failure = VisitorError("The learning curve could not be drawn.")
+        try:
+            while True:
+                for news in wait_for(lambda tell: next(reports, None), "Drawing the learning curve …", failure):
+                    if isinstance(news, str):
+                        yield [message(news), *keep]
+                        continue
+                    if news.value is None:
+                        yield [said, *keep]
+                        return
+                    drawn = [curve_plot(news.value), curve_table(news.value)]
+                    yield [gr.skip()] * 3 + drawn + [gr.skip()] * 6
+        except VisitorError as error:
+            yield [said + message(str(error), alert=True), *keep]
 
     def _warm(self) -> None:
         try:
             for found in report(self._shared.learner.learn(RewardSettings())):
                 curve_plot(found)
-        except VisitorError as error:
+        except (VisitorError, OSError) as error:
             log.warning("the reward tab is not warm: %s", error)
 
     @staticmethod
-    def _measured(found: Report, notes: Sequence[str]) -> list[Any]:
-        """Return what can be said before the learning curve is drawn."""
+    def _measured(found: Report) -> list[Any]:
+        """Return what is shown beside the status before the learning curve is drawn."""
         return [
-            message(train_status(found)) + notes_html([*notes, *train_notes(found)]),
             measures(found),
             gr.update(visible=True),
             gr.update(value=None),
