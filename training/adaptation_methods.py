@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,20 +129,23 @@ def in_a_process(arguments: argparse.Namespace, tokens: Path, settings: TuningSe
     return result
 
 
-def try_rate(arguments: argparse.Namespace, tokens: Path, method: Method, rate: float, base: Base) -> dict[str, Any]:
-    """Return a trial's result, from the file of trials if an earlier run has left it there."""
-    file = arguments.trials
-    if file is not None and file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            done = json.loads(line)
-            if (done["method"], done["learning_rate"]) == (method, rate):
-                return done
-    settings = settings_of(method, TRIAL_RANK, rate, arguments.trial_steps, base)
-    result = in_a_process(arguments, tokens, settings, "trial")
-    if file is not None:
-        with file.open("a", encoding="utf-8") as lines:
-            print(json.dumps(result), file=lines)
-    return result
+def kept(file: Path | None, **wanted: Any) -> dict[str, Any] | None:
+    """Return what an earlier run has left in its file of results, None if there is nothing of the kind."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
+    return next((done for done in map(json.loads, lines) if wanted.items() <= done.items()), None)
+
+
+def result_of(arguments: argparse.Namespace, tokens: Path, settings: TuningSettings, what: str) -> dict[str, Any]:
+    """Return what a process of its own gives, or what an earlier run's did."""
+    key = {"what": what, "method": settings.method, "learning_rate": settings.learning_rate, "steps": settings.steps}
+    key |= {"rank": settings.rank if settings.method is Method.LORA else None}
+    done = kept(arguments.results, **key)
+    if done is None:
+        done = key | in_a_process(arguments, tokens, settings, what)
+        if arguments.results is not None:
+            with arguments.results.open("a", encoding="utf-8") as lines:
+                print(json.dumps(done), file=lines)
+    return {name: value for name, value in done.items() if name not in ("what", "steps")}
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -160,14 +164,17 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         save_file(ids, tokens)
         trials, rates = [], {}
         for method, candidates in RATES.items():
-            tried = [try_rate(arguments, tokens, method, rate, base) for rate in candidates]
+            steps = arguments.trial_steps
+            tried = [
+                result_of(arguments, tokens, settings_of(method, TRIAL_RANK, rate, steps, base), "trial")
+                for rate in candidates
+            ]
             trials += tried
             rates[method] = min(tried, key=lambda one: one["validation_loss"])["learning_rate"]
         ways = [(Method.FULL, 1), (Method.LAST_BLOCK, 1), *((Method.LORA, rank) for rank in RANKS), (Method.PROMPT, 1)]
-        runs = [
-            in_a_process(arguments, tokens, settings_of(method, rank, rates[method], arguments.steps, base), "measure")
-            for method, rank in ways
-        ]
+        asked = [settings_of(method, rank, rates[method], arguments.steps, base) for method, rank in ways]
+        with ThreadPoolExecutor(arguments.at_once) as pool:
+            runs = list(pool.map(lambda settings: result_of(arguments, tokens, settings, "measure"), asked))
     settings = settings_of(Method.LORA, TRIAL_RANK, rates[Method.LORA], arguments.steps, base)
     return {
         "base": {
@@ -182,6 +189,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         "context": settings.context,
         "virtual_tokens": VIRTUAL_TOKENS,
         "threads": arguments.threads,
+        "at_once": arguments.at_once,
         "trial_steps": arguments.trial_steps,
         "trials": trials,
         "runs": runs,
@@ -197,7 +205,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ADAPTERS / "methods.json")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--trial-steps", type=int, default=25)
-    parser.add_argument("--trials", type=Path, help="file of trials, so that those of a run that was stopped count")
+    parser.add_argument("--results", type=Path, help="file of results, so that those of a run that was stopped count")
+    parser.add_argument("--at-once", type=int, default=1, help="processes; more than one make the seconds longer")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one", help=argparse.SUPPRESS)  # what a parent process asks a child for
     parser.add_argument("--what", choices=("measure", "trial"), help=argparse.SUPPRESS)

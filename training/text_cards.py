@@ -44,8 +44,11 @@ def samples(base: Base, adapter: ShippedAdapter, count: int) -> str:
     return "\n\n".join(quotes)
 
 
-def grid_table(grid: Mapping[str, Any] | None) -> str:
-    """Return what the grid has compared, as Markdown with a sentence before it; nothing without a grid."""
+def grid_table(grid: Mapping[str, Any] | None, own: Mapping[str, Any]) -> str:
+    """Return what the grid has compared, as Markdown with a sentence before it; nothing without a grid.
+
+    own: what a style is trained with instead of the grid's choice.
+    """
     if not grid:
         return ""
     rows = "\n".join(
@@ -53,10 +56,11 @@ def grid_table(grid: Mapping[str, Any] | None) -> str:
         f"| {run['validation_loss']:.3f} |"
         for run in grid["runs"]
     )
+    instead = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in own.items())
     return (
         f"Targets, rank and learning rate were compared on the validation text of {STYLES[grid['style']].title}, "
-        f"{grid['steps']} steps each;\nthe best below 1 % of the base's parameters is what the styles are trained with "
-        "(Shakespeare with rank 4).\n\n"
+        f"{grid['steps']} steps each.\nThe best below 1 % of the base's parameters is what all styles are trained with"
+        f"{f', this one with {instead}' if instead else ''}.\n\n"
         "| targets | rank | learning rate | parameters | validation, nats per token |\n"
         f"| --- | ---: | ---: | ---: | ---: |\n{rows}\n"
     )
@@ -101,7 +105,7 @@ def card(base: Base, adapter: ShippedAdapter, entry: Mapping[str, Any], written:
         learning_rate=f"{figures['learning_rate']:g}",
         seed=figures["seed"],
         seconds=f"{figures['seconds']:,.0f}",
-        grid=grid_table(entry["grid"]),
+        grid=grid_table(entry["grid"], style.own),
         run=f"{adapter.folder.name}-lora.jsonl",
         count=count,
         temperature=TEMPERATURE,
