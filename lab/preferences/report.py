@@ -98,7 +98,8 @@ def report(learnt: Learnt) -> Iterator[Report]:
     if not len(learn) or not len(judge):
         return
     found = replace(found, judged_by=words)
-    for point in learning_curve(learn, judge, learnt.model.embed, learnt.settings.head, points=POINTS):
+    model, head = learnt.model, learnt.settings.head
+    for point in learning_curve(learn, judge, model.embed, head, model.features, points=POINTS):
         found = replace(found, curve=(*found.curve, point))
         yield found
 
