@@ -55,7 +55,7 @@ class SensesPanel(Tool):
                     interactive=False,
                     wrap=True,
                     show_search="none",
-                    column_widths=["36%", "16%", "16%", "16%", "16%"],
+                    column_widths=["40%", "19%", "19%", "22%"],
                 )
         self.results = [plot, table]
 

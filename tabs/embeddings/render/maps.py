@@ -166,7 +166,7 @@ def _add_sentences(
         )
 
 
-SENSE_COLUMNS = ["text", "first sense", "second sense", "leans to", "meant"]
+SENSE_COLUMNS = ["text", "first sense", "second sense", "leans to"]
 
 
 def sense_columns(found: SenseMap) -> list[str]:
@@ -179,9 +179,8 @@ def sense_table(found: SenseMap) -> list[list[Any]]:
     rows = []
     for text in found.texts:
         lean = leaning(found, text)
-        meant = "yours" if text.own else text.sense or "–"
-        wrong = " ✗" if text.sense and lean != text.sense else ""
-        rows.append([text.text, *(f"{value:.2f}" for value in text.cosines), lean + wrong, meant])
+        mark = "" if not text.sense else " ✓" if lean == text.sense else " ✗"
+        rows.append([text.text, *(f"{value:.2f}" for value in text.cosines), lean + mark])
     return rows
 
 

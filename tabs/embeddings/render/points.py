@@ -22,7 +22,7 @@ SHAPES_3D = {"music": "circle", "everyday": "square", "ambiguous": "cross", "own
 HEIGHT = 640
 HOVER_WIDTH = 48  # characters
 LABEL_HEIGHT = 0.034  # of the plot
-CHARACTER_WIDTH = 0.0095
+CHARACTER_WIDTH = 0.0135
 
 
 @dataclass(frozen=True)
