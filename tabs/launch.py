@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 TITLE = "Slightly Different"
 WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is rendered
-MAX_UPLOAD = "2mb"  # as lab.music.upload takes
+MAX_UPLOAD = "24mb"  # as lab.text.adapter_files takes; other readers turn down less
 
 
 HEADER = """
@@ -158,6 +158,8 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             mcp_server=options.mcp,
             prevent_thread_lock=True,
             quiet=False,
+            # Else Gradio asks for its own page and gives up the start where a busy machine takes over 3 s to answer.
+            _frontend=False,
         )
     except OSError as error:  # the port is in use, or the address is none of this machine
         raise SystemExit(f"app.py: {error}") from None
