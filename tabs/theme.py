@@ -46,7 +46,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="#b4530d",
         button_primary_background_fill_hover="#96430a",
         button_primary_background_fill_dark="#b4530d",
-        button_primary_background_fill_hover_dark="#cf6214",
+        button_primary_background_fill_hover_dark="#be570e",
         button_primary_text_color="#ffffff",
         slider_color="#b4530d",
         slider_color_dark="#d8742a",
