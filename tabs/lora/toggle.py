@@ -19,6 +19,7 @@ from tabs.lora.controls import ALL_COLUMNS, Controls
 from tabs.lora.offers import Offers, loaded
 from tabs.lora.render.board import LEGEND, board, empty_board, run_status
 from tabs.lora.render.shifts import SHIFT_COLUMNS, shift_plot, shift_summary, shift_table
+from tabs.made import Made, send_button
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message, plain_markdown
 from tabs.runs import Runs
@@ -44,6 +45,7 @@ class TogglePanel:
         self.board = gr.HTML(empty_board(), js_on_load=LOOKING.board_js, elem_id="sd-lora-board")
         self.result = gr.State(None)
         self.runs = gr.State(Runs())
+        send_button(services, made_texts, [self.result])
         with gr.Accordion("Look inside a step: what the adapter raised and lowered", open=True, elem_id="sd-lora-step"):
             with gr.Row():
                 default = AdaptSettings.default("column")
@@ -152,3 +154,10 @@ class TogglePanel:
             gr.update(value=shift_plot(found), visible=True),
             gr.update(value=shift_table(found), visible=True),
         ]
+
+
+def made_texts(result: Adaptation | None) -> list[Made]:
+    """Return what the columns have written, for the map of the Embeddings tab."""
+    if result is None:
+        return []
+    return [Made("LoRA", one.outfit.label(result.titles), one.text) for one in result.columns]

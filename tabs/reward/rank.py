@@ -18,6 +18,7 @@ from lab.text.adapters import add_shipped
 from lab.text.models import LanguageModel
 from tabs.controls import slider
 from tabs.loading import run_with_model
+from tabs.made import Made, send_button
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.ordering import Entry, add_ordering, groups_of, listing, read_order
@@ -107,6 +108,7 @@ class RankPanel:
                 show_search="none",
             )
         self.round = gr.State(None)
+        send_button(shared.services, made_texts, [self.round])
         self._ready = gr.State(False)  # the visitor was asked whether the order as it came is meant
         self._number = gr.State(0)  # the class's round
         self._runs = gr.State(Runs())
@@ -334,3 +336,9 @@ def adapters_of(model: LanguageModel) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _adapters_of(engine: Engine, name: str) -> tuple[str, ...]:
     return tuple(add_shipped(engine, name))
+
+
+def made_texts(found: Round | None) -> list[Made]:
+    """Return the completions of a round, for the map of the Embeddings tab."""
+    items = found.items if found else ()
+    return [Made("Reward model", f"completion {n}", one.completion) for n, one in enumerate(items, 1)]
