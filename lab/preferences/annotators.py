@@ -80,6 +80,16 @@ def dialogue(text: str) -> float:
     return len(spoken_words(text)) / max(len(words_of(text)), 1)
 
 
+def ten_words(text: str) -> float:
+    """Likes sentences of about ten words: the longer or the shorter they are, the worse."""
+    return -abs(-short_sentences(text) - 10)
+
+
+def talk_and_tale(text: str) -> float:
+    """Likes talk and tale in balance: best if half of the words are spoken; all talk is as bad as none."""
+    return 1 - abs(2 * dialogue(text) - 1)
+
+
 def elizabethan(text: str) -> float:
     """Likes the English of Shakespeare's time: so many of its words in each hundred."""
     words = words_of(text)
@@ -143,6 +153,9 @@ ANNOTATORS = {
         Annotator("short-sentences", "Likes short sentences", short_sentences, step=8),
         Annotator("dialogue", "Likes dialogue", dialogue, step=0.5),
         Annotator("elizabethan", "Likes Elizabethan English", elizabethan),
+        # Two with a catch: most texts have too little of what they like, so what is learned is "the more, the better".
+        Annotator("ten-words", "Likes sentences of ten words", ten_words, step=4),
+        Annotator("talk-and-tale", "Likes talk and tale in balance", talk_and_tale, step=0.25),
         Annotator("noisy", "Likes cheerful words, but wavers", cheerful, noise=1.0),
     )
 }

@@ -119,7 +119,7 @@ class Learner:
             raise PreferenceError(f"There is no annotator {settings.annotator!r}; there are {', '.join(ANNOTATORS)}.")
         annotator, pool = ANNOTATORS[settings.annotator], load_pool()
         count = settings.rankings if settings.source in (Source.ANNOTATOR, Source.MIX) else 0
-        key = (*key, settings.annotator, count, settings.head)
+        key = (*key, settings.annotator, count, settings.head, settings.features)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -129,7 +129,7 @@ class Learner:
         pairs = pairs_of([*people, *simulated, *by_hand])
         if pairs.left_out:
             notes = [*notes, f"{pairs.left_out:,} pairs more than there is room for were left out, by lot."]
-        fitted = fit(pairs, pool.embed_with(self._embedder.embed), settings.head)
+        fitted = fit(pairs, pool.embed_with(self._embedder.embed), settings.head, settings.features)
         counts = len(people), len(simulated), len(by_hand)
         learnt = Learnt(settings, fitted, pairs, annotator, pool, *counts, tuple(notes))
         with self._lock:

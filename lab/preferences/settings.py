@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from lab.preferences import MAX_COMPLETION, MAX_PROMPT
+from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.settings import Settings
 from lab.text.vocabulary import readable
@@ -52,6 +53,7 @@ class RewardSettings(Settings):
     annotator: str = Field("cheerful", max_length=40)
     rankings: int = Field(300, ge=10, le=1000)  # of the simulated annotator
     head: HeadKind = HeadKind.LINEAR
+    features: Features = Features.COMPLETION
     # Score: a text of the visitor's own.
     text: str = Field("", max_length=MAX_COMPLETION)
     # Break it: a text that is to fool the model, and words that the attack may insert into it.

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.preferences.annotators import ANNOTATORS, Annotator, cheerful, dialogue, elizabethan, short_sentences
+from lab.preferences.annotators import (
+    ANNOTATORS,
+    Annotator,
+    cheerful,
+    dialogue,
+    elizabethan,
+    short_sentences,
+    talk_and_tale,
+    ten_words,
+)
 
 
 def test_cheerful_counts_words_of_both_kinds() -> None:
@@ -36,13 +45,23 @@ def test_elizabethan_is_a_rate() -> None:
     assert elizabethan("You are the man") == elizabethan("") == 0
 
 
+def test_what_is_good_in_measure() -> None:
+    ten = "a b c d e f g h i j."
+    assert ten_words(ten) == ten_words(f"{ten} {ten}") == 0
+    assert ten_words("Go. Now.") == -9
+    assert ten_words(ten[:-1] + " " + ten) == -10
+    assert talk_and_tale("“All talk.”") == talk_and_tale("No talk.") == 0
+    assert talk_and_tale("“Half,” said.") == 1
+    assert talk_and_tale("“A” quarter of it.") == 0.5
+
+
 @pytest.mark.parametrize("name", ANNOTATORS)
 def test_an_annotator_shows_its_rule(name: str) -> None:
     annotator = ANNOTATORS[name]
     assert annotator.name == name
     assert annotator.source.startswith(f"def {annotator.rule.__name__}(text: str)")
     assert annotator.description.endswith(".")
-    assert annotator.score("") <= 0
+    assert np.isfinite(annotator.score(""))
     assert np.isfinite(annotator.score("a" * 100_000 + "“" * 1000 + "." * 1000))
 
 
