@@ -162,11 +162,6 @@ def axis_between(first: np.ndarray, second: np.ndarray) -> Axis:
     return Axis((end - start) / length, (start + end) / 2, length / 2)
 
 
-def off_diagonal(matrix: np.ndarray) -> np.ndarray:
-    """Return what stands above the diagonal of a square matrix, (pairs,)."""
-    return matrix[np.triu_indices(len(matrix), 1)]
-
-
 def labels_of(names: Sequence[str]) -> np.ndarray:
     """Return names as whole numbers in the order in which they first occur, (names,)."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}

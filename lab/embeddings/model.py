@@ -110,13 +110,6 @@ class Embedder:
         """
         self._keep({(model, _digest(text)): row for text, row in zip(texts, vectors, strict=True)})
 
-    def truncated(self, text: str) -> bool:
-        """Return whether the built-in model, once loaded, reads only the beginning of a text."""
-        model = self._models.get(BUILT_IN)
-        if model is None:
-            return False
-        return self._owner.submit(lambda: len(model.tokenizer.encode(text)) > model.max_seq_length).result()
-
     def close(self) -> None:
         """Let the owner thread end with the work it has."""
         self._owner.shutdown(cancel_futures=True)
