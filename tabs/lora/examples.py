@@ -12,22 +12,25 @@ from tabs.lora.offers import loaded, offers_here
 log = logging.getLogger(__name__)
 
 EXAMPLES = (
-    ("One king, four voices", AdaptSettings()),
+    ("A king, a tale, a play", AdaptSettings()),
     (
-        "A locked door",
-        AdaptSettings(prompt="The door was locked, and nobody had the key. At last", seed=3),
+        "Four voices before a locked door",
+        AdaptSettings(
+            prompt="The door was locked, and nobody had the key. At last",
+            adapters="shakespeare=1;fairy-tales=1;science-fiction=1;jeeves=1",
+            seed=3,
+        ),
     ),
-    (
-        "A whisper of Shakespeare",
-        AdaptSettings(adapters="shakespeare=0.4", strategy="greedy", prompt="My dear friend,", max_new_tokens=50),
-    ),
+    ("A whisper of Shakespeare", AdaptSettings(adapters="shakespeare=0.4", prompt="My dear friend,")),
     (
         "Twice as strong as trained",
         AdaptSettings(adapters="shakespeare=2;fairy-tales=2", prompt="In the morning the sun", seed=5),
     ),
     (
-        "Nine parts tale, one part verse",
-        AdaptSettings(adapters="fairy-tales=1;fairy-tales=0.9+shakespeare=0.1", prompt="Once upon a time there was"),
+        "Jeeves in verse",
+        AdaptSettings(
+            adapters="jeeves=1;shakespeare=1;jeeves=0.6+shakespeare=0.6", prompt="“I say, Jeeves,” I said,", seed=3
+        ),
     ),
 )
 
