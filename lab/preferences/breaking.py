@@ -18,7 +18,7 @@ from lab.preferences.report import agreement_with_rule
 from lab.preferences.settings import RewardSettings
 from lab.preferences.standing import Standing, standings
 
-BETTER = 30  # shipped completions that each rejected text loses to
+BETTER = 10  # shipped completions that each rejected text loses to
 MAX_ADDED = 2_000  # pairs
 
 

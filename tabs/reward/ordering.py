@@ -182,7 +182,8 @@ const draw = () => {
         item.querySelector('.sd-reward-rank').textContent = place + 1;
         item.querySelector('.sd-reward-who').textContent = state.items[n].who;
         const words = item.querySelector('.sd-reward-words');
-        if (words.textContent !== state.items[n].text) words.textContent = state.items[n].text;
+        const written = state.items[n].text.replace(/^ /, '');  // after the prompt's last word
+        if (words.textContent !== written) words.textContent = written;
         item.querySelector('.sd-text').classList.toggle('sd-reward-growing', state.state === 'writing');
         item.setAttribute('aria-label', `Completion ${letter(n)}, ${where}`);
         const first = place === 0 && !tied, last = place === state.groups.length - 1 && !tied;

@@ -64,7 +64,7 @@ class ScorePanel:
             self._effects = gr.HTML("", elem_id="sd-reward-effects", min_width=320)
             self._effect_table = gr.Dataframe(
                 headers=EFFECT_COLUMNS,
-                column_widths=["70%", "30%"],
+                column_widths=["64%", "36%"],
                 interactive=False,
                 wrap=True,
                 visible=False,

@@ -140,14 +140,14 @@ def closed_table(found: Closed) -> list[list[str]]:
     """Return the same as rows."""
     return [
         [
-            short(one.completion.text, 120),
+            f"{number}. {short(one.completion.text, 120)}",
             f"{one.reward:+.2f}",
             f"{other.reward:+.2f}",
             f"{one.learned:.0f} %",
             f"{other.learned:.0f} %",
             f"{one.true:.0f} %",
         ]
-        for one, other in zip(found.before, found.after, strict=True)
+        for number, (one, other) in enumerate(zip(found.before, found.after, strict=True), 1)
     ]
 
 
