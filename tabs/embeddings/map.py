@@ -59,7 +59,7 @@ class MapPanel(Tool):
                     max_height=470,
                     wrap=True,
                     show_search="none",
-                    column_widths=["27%", "10%", "22%", "16%", "25%"],
+                    column_widths=["27%", "11%", "23%", "15%", "24%"],
                 )
         with gr.Accordion("All points as a table", open=False):
             points = gr.Dataframe(headers=POINT_COLUMNS, label="Points", interactive=False, max_height=420, wrap=True)
