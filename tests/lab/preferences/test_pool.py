@@ -78,6 +78,7 @@ def test_the_shipped_pool() -> None:
     json.loads((FOLDER / "pool.jsonl").read_text(encoding="utf-8").split("\n")[0])
 
 
+@pytest.mark.timeout(300)  # it loads the embedder, which takes seconds, or minutes where others compute
 def test_the_shipped_embeddings_are_those_of_the_texts() -> None:
     from lab.embeddings import Embedder
 
