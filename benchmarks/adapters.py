@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STRATEGY = Strategy(kind=Kind.TOP_P, top_p=0.9)
 PROMPT = "The old house had been empty for years, but that night there was a light in the window."
 BASE_NAME = "__base__"  # as PEFT calls it in a mixed batch
-TRAINING_STEPS = 30
+TRAINING_STEPS = 15
 TRAINING_TOKENS = 4000
 
 
