@@ -20,6 +20,7 @@ from lab.settings import Settings
 from lab.text.decoding import ResultCache
 from lab.text.outfits import BASE, Outfit, outfits_from_text, outfits_to_text
 from lab.text.rows import BeamStep, Finished, Reason, Row, Step, Token
+from lab.text.scoring import score
 from lab.text.strategies import Kind, Strategy
 from lab.text.vocabulary import MAX_PROMPT_CHARACTERS, readable
 
@@ -293,19 +294,3 @@ def _with_scores(
     for place, outfit in wanted:
         scored[place][outfit] = _scored.get((*key, columns[place].outfit, outfit))
     return [replace(column, under=under) for column, under in zip(columns, scored, strict=True)]
-
-
-def score(model: LanguageModel, rows: Sequence[Row]) -> list[tuple[float, ...]]:
-    """Return for each row of forced tokens their log-probabilities in nats; all rows run in one batch.
-
-    Raises:
-        EngineError: if the engine cannot serve.
-    """
-    if not rows:
-        return []
-    stream = model.engine.submit(rows)
-    try:
-        ended = {event.row: event.tokens for event in stream if isinstance(event, Finished)}
-    finally:
-        stream.cancel()
-    return [tuple(token.log_probability for token in ended[row]) for row in range(len(rows))]

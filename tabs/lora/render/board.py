@@ -110,7 +110,7 @@ def _measures(column: Column, result: Adaptation) -> str:
     ]
     if column.style_share is not None:
         meaning = "share of this text's words that Shakespeare's works have and the prose corpus lacks"
-        rows.append(("Shakespeare's own words", meaning, f"{column.style_share:.0%}"))
+        rows.append(("Shakespeare’s own words", meaning, f"{column.style_share:.0%}"))
     rows.append(("tokens per second", "as served, all columns advancing together", f"{_speed(column):.0f}"))
     return (
         '<dl class="sd-measures sd-lora-measures">'
