@@ -99,9 +99,7 @@ def closed_plot(found: Closed) -> Figure:
     """Return each rejected text's standing before and after, and where the true rule puts it."""
     from plotly.graph_objects import Figure, Scatter
 
-    labels = [
-        f"{number}. {escape(short(one.completion.text, 34), quote=False)}" for number, one in enumerate(found.before, 1)
-    ]
+    labels = [f"text {number}" for number in range(1, len(found.before) + 1)]
     figure = Figure()
     for label, one, other in zip(labels, found.before, found.after, strict=True):
         figure.add_trace(
@@ -160,10 +158,13 @@ def closed_words(found: Closed) -> str:
         words = f"**{closed:.0%} of the hole closed** with {len(found.added):,} pairs added so far. "
     else:
         words = f"**The hole grew by {-closed:.0%}**, although {len(found.added):,} pairs say otherwise. "
-    return (
-        words
-        + f"Agreement with the true rule elsewhere: {share(found.accuracy_before)} before, "
-        + (f"{share(found.accuracy_after)} after. Attack again to see whether another hole is open.")
+    under = -min(one.gap for one in found.after)
+    if under >= FOOLED:
+        words += f"It went too far: one of the texts the model now rates {under:.0f} points below the rule. "
+    before, after = share(found.accuracy_before), share(found.accuracy_after)
+    return words + (
+        f"Agreement with the true rule elsewhere: {before} before, {after} after. "
+        "Attack again to see whether another hole is open."
     )
 
 
