@@ -34,9 +34,11 @@ PLOTTED = (
     "on one axis. The orange line must rise: it is what is chosen by. The blue one need not."
 )
 EMPTY = '<p class="sd-empty">Press Choose, or move the slider: the reward model picks one of n completions.</p>'
+OVERDONE = {"source": "annotator", "annotator": "ten-words", "rankings": 100, "head": "linear", "features": "words"}
 STORIES = (
-    ("Taste that generalises", {"annotator": "elizabethan", "rankings": 1000, "n": 16}),
-    ("Ten rankings, 64 to choose from", {"annotator": "cheerful", "rankings": 10, "n": 64}),
+    ("Too much of a good thing", {**OVERDONE, "n": 64}),
+    ("The same, in moderation", {**OVERDONE, "n": 8}),
+    ("A taste that was learned", {**OVERDONE, "annotator": "short-sentences", "rankings": 1000, "n": 32}),
     ("No choice: n = 1", {"n": 1}),
 )
 

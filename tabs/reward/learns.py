@@ -9,6 +9,7 @@ import gradio as gr
 
 from lab.errors import VisitorError
 from lab.preferences.annotators import ANNOTATORS
+from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, Source
@@ -22,6 +23,11 @@ SOURCES = [
     ("those of my class", str(Source.CLASS)),
     ("a simulated annotator", str(Source.ANNOTATOR)),
     ("a mix: people and annotator", str(Source.MIX)),
+]
+FEATURES = [
+    ("the text's embedding", str(Features.COMPLETION)),
+    ("and its product with the prompt's", str(Features.WITH_PROMPT)),
+    ("its words' vectors, averaged", str(Features.WORDS)),
 ]
 HEADS = [("linear: one weight per number", str(HeadKind.LINEAR)), ("small MLP", str(HeadKind.MLP))]
 
@@ -40,7 +46,14 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
         )
         rankings = slider(RewardSettings, "rankings", "The annotator's rankings", step=10, min_width=190)
         head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=190)
-    return accordion, {"source": source, "annotator": annotator, "rankings": rankings, "head": head}
+        features = gr.Dropdown(FEATURES, value=str(default("features")), label="What the head sees", min_width=190)
+    return accordion, {
+        "source": source,
+        "annotator": annotator,
+        "rankings": rankings,
+        "head": head,
+        "features": features,
+    }
 
 
 def warm(learner: Learner) -> None:

@@ -27,11 +27,11 @@ PLOTTED = (
     "Where the blue line bends down while the orange one rises, the policy exploits errors of the reward model."
 )
 EMPTY = '<p class="sd-empty">Press Hold, or move the slider: probability moves to what the reward model likes.</p>'
+OVERDONE = {"source": "annotator", "annotator": "ten-words", "rankings": 100, "head": "linear", "features": "words"}
 STORIES = (
-    ("Leash off", {"log_beta": -2.0}),
-    ("A leash that holds", {"log_beta": 0.0}),
-    ("Hardly a step", {"log_beta": 1.5}),
-    ("Ten rankings, leash off", {"annotator": "cheerful", "rankings": 10, "log_beta": -2.0, "leash_among": 0}),
+    ("Reward hacking: leash off", {**OVERDONE, "log_beta": -2.0, "leash_among": 0}),
+    ("The same on a leash", {**OVERDONE, "log_beta": 0.0, "leash_among": 0}),
+    ("Hardly a step from the reference", {"log_beta": 1.5}),
 )
 
 

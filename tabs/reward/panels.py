@@ -17,7 +17,7 @@ from tabs.waiting import wait_for
 
 T = TypeVar("T")
 
-LEARNS = ("source", "annotator", "rankings", "head")  # settings of what the reward model learns from
+LEARNS = ("source", "annotator", "rankings", "head", "features")  # settings of what the reward model learns from
 Story = tuple[str, Mapping[str, Any]]
 
 

@@ -43,9 +43,10 @@ EXPLAINED = {
     "hard, is tried out on prompts left out, from strong to weak, until it gets worse. The large point was chosen.",
 }
 STORIES = (
-    ("Ten rankings only", {"annotator": "cheerful", "rankings": 10}),
-    ("A noisy annotator", {"annotator": "noisy", "rankings": 300}),
-    ("A rule that embeddings hardly see", {"annotator": "short-sentences", "rankings": 1000}),
+    ("Ten rankings only", {"source": "annotator", "annotator": "dialogue", "rankings": 10}),
+    ("A noisy annotator", {"source": "annotator", "annotator": "noisy", "rankings": 300}),
+    ("Sentence lengths, from embeddings", {"annotator": "short-sentences", "rankings": 300, "features": "completion"}),
+    ("The same, from words", {"annotator": "short-sentences", "rankings": 300, "features": "words"}),
 )
 
 

@@ -75,13 +75,21 @@ def leash_plot(found: Held) -> Figure:
             )
         )
     calm(figure, HEIGHT)
+    figure.update_layout(yaxis2={"showgrid": False, "zeroline": False})
     figure.add_vline(x=found.now.beta, line={"color": INK, "dash": "dash", "width": 1.5})
     ticks = [0.01, 0.1, 1, 10, 100]
     figure.update_layout(
         margin={"l": 55, "r": 50, "t": 12, "b": 95},
         legend={"y": -0.24, "yanchor": "top", "font": {"size": 11}},
         yaxis={"title": "standard deviations"},
-        yaxis2={"overlaying": "y", "side": "right", "title": "KL, nats", "showgrid": False, "rangemode": "tozero"},
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "title": "KL, nats",
+            "showgrid": False,
+            "zeroline": False,
+            "rangemode": "tozero",
+        },
     )
     figure.update_xaxes(
         title="β: no leash ← → short leash", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.preferences.pairs import Completion
 from lab.preferences.report import CHANCE, Judged, Report
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 GUESS = math.log(2)  # loss of a coin, nats per pair
 FEW_PROMPTS = 10
+SEEN = {
+    Features.COMPLETION: "the embedding",
+    Features.WITH_PROMPT: "the embedding, and of its product with the prompt's",
+    Features.WORDS: "the average of the encoder's word vectors",
+}
 
 
 def percent(share: float | None) -> str:
@@ -85,7 +91,8 @@ def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
 def _parameters(report: Report) -> str:
     trained = report.learnt.fit.parameters
     linear = report.learnt.settings.head is HeadKind.LINEAR
-    kind = "linear head: one weight for each number of the embedding" if linear else "small MLP on the embedding"
+    seen = SEEN[report.learnt.model.features]
+    kind = f"linear head: one weight for each number of {seen}" if linear else f"small MLP on {seen}"
     rows = [
         ['<b class="sd-frozen">frozen</b> encoder all-MiniLM-L6-v2', f"{report.frozen:,}"],
         [f'<b class="sd-changed">trained</b> {kind}', f"{trained:,}"],
