@@ -156,7 +156,7 @@ ANNOTATORS = {
         # Two with a catch: most texts have too little of what they like, so what is learned is "the more, the better".
         Annotator("ten-words", "Likes sentences of ten words", ten_words, step=4),
         Annotator("talk-and-tale", "Likes talk and tale in balance", talk_and_tale, step=0.25),
-        Annotator("noisy", "Likes cheerful words, but wavers", cheerful, noise=1.0),
+        Annotator("noisy", "Likes dialogue, but wavers", dialogue, noise=0.25),
     )
 }
 
