@@ -33,9 +33,24 @@ how much the loss on the old style rose; of an adapter, while it is switched on.
 model has seen. Everything is read from what ships with the app: sizes from the files, time and losses from the logs of
 the runs. Click a heading to sort.
 """
-# The notes never leave this browser, except to become the file that is asked for.
-KEEP_JS = "(...notes) => Object.fromEntries(%s.map((slug, n) => [slug, notes[n] || '']))"
-BRING_BACK_JS = "(kept) => %s.map(slug => kept?.[slug] || '')"
+# The notes never leave this browser, except to become the file that is asked for. Each box writes its own note only, so
+# that one which was not brought back is not lost. (A gr.BrowserState would be read only once its tab is open.)
+KEPT_JS = "JSON.parse(localStorage.getItem('slightly-different-notes') || '{}')"
+KEEP_JS = """
+(note) => {
+    try {
+        localStorage.setItem('slightly-different-notes', JSON.stringify({...%s, [%s]: note || ''}));
+    } catch (error) {}
+    return [];
+}
+"""
+BRING_BACK_JS = """
+(...notes) => {
+    let kept = {};
+    try { kept = %s; } catch (error) {}
+    return %s.map((slug, n) => notes[n] || String(kept?.[slug] ?? ''));
+}
+"""
 ADDRESS_JS = "(...values) => [...values.slice(0, -1), window.location.origin + window.location.pathname]"
 SOURCES = {
     "The table, read from what ships: arc": ("lab.arc", "arc"),
@@ -138,10 +153,6 @@ class _Notes:
                     min_width=280,
                 )
             self._boxes.append(box)
-        self._slugs = json.dumps([question.slug for question in QUESTIONS])
-        # The key and the secret are fixed, so that notes outlive a restart of the app. They hide nothing: it is the
-        # visitor's own browser.
-        self._kept = gr.BrowserState({}, storage_key="slightly-different-notes", secret="notes")
         address = gr.Textbox("", visible=False, label="Address")
         with gr.Row(elem_classes="sd-actions"):
             status = gr.HTML("", elem_classes="sd-status", render=False)
@@ -156,12 +167,13 @@ class _Notes:
                 min_width=190,
             )
             status.render()
-        for box in self._boxes:
-            box.input(None, self._boxes, self._kept, js=KEEP_JS % self._slugs, **PRIVATE)
+        for question, box in zip(QUESTIONS, self._boxes, strict=True):
+            box.input(None, box, None, js=KEEP_JS % (KEPT_JS, json.dumps(question.slug)), **PRIVATE)
 
     def bring_back(self, restored: gr.events.Dependency) -> None:
         """Fill the boxes with what this browser has kept."""
-        restored.then(None, self._kept, self._boxes, js=BRING_BACK_JS % self._slugs, **PRIVATE)
+        slugs = json.dumps([question.slug for question in QUESTIONS])
+        restored.then(None, self._boxes, self._boxes, js=BRING_BACK_JS % (KEPT_JS, slugs), **PRIVATE)
 
 
 def notes_file(*values: str) -> tuple[str, str]:

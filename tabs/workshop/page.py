@@ -57,7 +57,13 @@ class _ClassPage:
             with gr.Row():
                 self._handout = gr.HTML("")
                 self._link = gr.Textbox(
-                    "", label="Link to hand out", interactive=False, max_lines=1, buttons=["copy"], min_width=300
+                    "",
+                    label="Link to hand out",
+                    interactive=False,
+                    max_lines=1,
+                    buttons=["copy"],
+                    min_width=300,
+                    elem_classes="sd-link",
                 )
             self._figures = gr.HTML("")
             gr.Markdown("### Which machine is taken for a person?")
