@@ -59,7 +59,7 @@ def test_a_visit(visitors: Visitors) -> None:
 
     # Own lines: on the map, and in the table first.
     page.get_by_role("button", name=re.compile("Add your own lines")).click()
-    own = page.get_by_label(re.compile("^Own lines"))
+    own = page.get_by_role("textbox", name=re.compile("Own lines"))
     own.fill("kazoo, Instruments\n\n<img src=x onerror=window.pwned=1>, my category\nkazoo, Instruments")
     page.get_by_label("PCA: directions").check()
     expect(page.locator(PLOT)).to_contain_text("my category")
