@@ -14,7 +14,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.decoding import NEW_TOKENS, decode, seconds
 from benchmarks.report import Figure, parser, report
+from lab.errors import TuningError
 from lab.text.live_training import LiveSettings, Phase, train
 from lab.text.models import ASSETS, BUILT_IN, LanguageModel, load_folder
 from lab.text.rows import Row
@@ -168,10 +169,11 @@ def training(model: LanguageModel, text: str) -> Iterator[list]:
     stop, begun = threading.Event(), threading.Event()
 
     def run() -> None:
-        for snapshot in train(model, text, LiveSettings(steps=400), stop):
-            snapshots.append(snapshot)
-            if snapshot.phase is Phase.TRAINING and snapshot.step >= 1:
-                begun.set()
+        with suppress(TuningError):  # stopped before anything was learnt from a text that nobody wrote
+            for snapshot in train(model, text, LiveSettings(steps=400), stop):
+                snapshots.append(snapshot)
+                if snapshot.phase is Phase.TRAINING and snapshot.step >= 1:
+                    begun.set()
 
     thread = threading.Thread(target=run)
     thread.start()
