@@ -35,20 +35,20 @@ the runs. Click a heading to sort.
 """
 # The notes never leave this browser, except to become the file that is asked for. Each box writes its own note only, so
 # that one which was not brought back is not lost. (A gr.BrowserState would be read only once its tab is open.)
-KEPT_JS = "JSON.parse(localStorage.getItem('slightly-different-notes') || '{}')"
-KEEP_JS = """
-(note) => {
-    try {
-        localStorage.setItem('slightly-different-notes', JSON.stringify({...%s, [%s]: note || ''}));
-    } catch (error) {}
-    return [];
-}
-"""
 BRING_BACK_JS = """
 (...notes) => {
-    let kept = {};
-    try { kept = %s; } catch (error) {}
-    return %s.map((slug, n) => notes[n] || String(kept?.[slug] ?? ''));
+    const key = 'slightly-different-notes', start = 'sd-note-';
+    const read = () => {
+        try { return JSON.parse(localStorage.getItem(key)) || {}; } catch (error) { return {}; }
+    };
+    document.addEventListener('input', event => {
+        const box = event.target.closest?.(`[id^=${start}]`);
+        if (!box) return;
+        const all = {...read(), [box.id.slice(start.length)]: event.target.value};
+        try { localStorage.setItem(key, JSON.stringify(all)); } catch (error) {}
+    });
+    const kept = read();
+    return %s.map((slug, n) => notes[n] || String(kept[slug] ?? ''));
 }
 """
 ADDRESS_JS = "(...values) => [...values.slice(0, -1), window.location.origin + window.location.pathname]"
@@ -150,6 +150,7 @@ class _Notes:
                     placeholder="The group’s notes",
                     lines=3,
                     max_lines=12,
+                    elem_id=f"sd-note-{question.slug}",
                     min_width=280,
                 )
             self._boxes.append(box)
@@ -167,13 +168,11 @@ class _Notes:
                 min_width=190,
             )
             status.render()
-        for question, box in zip(QUESTIONS, self._boxes, strict=True):
-            box.input(None, box, None, js=KEEP_JS % (KEPT_JS, json.dumps(question.slug)), **PRIVATE)
 
     def bring_back(self, restored: gr.events.Dependency) -> None:
         """Fill the boxes with what this browser has kept."""
         slugs = json.dumps([question.slug for question in QUESTIONS])
-        restored.then(None, self._boxes, self._boxes, js=BRING_BACK_JS % (KEPT_JS, slugs), **PRIVATE)
+        restored.then(None, self._boxes, self._boxes, js=BRING_BACK_JS % slugs, **PRIVATE)
 
 
 def notes_file(*values: str) -> tuple[str, str]:

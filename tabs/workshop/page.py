@@ -52,7 +52,7 @@ class _ClassPage:
             self._start = gr.Button("Start a class", variant="primary", min_width=150, scale=0)
             self._code = gr.Textbox("", label="Code of the class", max_lines=1, min_width=200, scale=1, max_length=None)
             self._show = gr.Button("Show its results", min_width=150, scale=0)
-        self._status = gr.HTML("", elem_classes="sd-status")
+        self._status = gr.HTML("")
         with gr.Column(visible=False) as self._results:
             with gr.Row():
                 self._handout = gr.HTML("")
