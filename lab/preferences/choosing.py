@@ -122,6 +122,7 @@ class Choice:
         read: for some sizes up to the largest what would have been chosen of the same draw.
         own: expectation over n for this prompt.
         mean: the same averaged over all prompts, of which there are ``prompts``.
+        fall_error: standard error of :attr:`fall`, since other prompts would give another one.
     """
 
     learnt: Learnt
@@ -134,6 +135,7 @@ class Choice:
     own: tuple[BestOfN, ...]
     mean: tuple[BestOfN, ...]
     prompts: int
+    fall_error: float
     scale: Scale
 
     @property
@@ -165,6 +167,8 @@ def choose(learnt: Learnt, settings: RewardSettings) -> Choice:
     best, drawn = draw(group.rewards, n, settings.draw)
     read = [(size, group.judged(draw(group.rewards, size, settings.draw)[0])) for size in READ if size <= most]
     shortest = min(len(one.texts) for one in groups)
+    mean = best_of_n_curve([one.scores for one in groups], [size for size in SIZES if size <= shortest])
+    scale = scale_of(groups)
     return Choice(
         learnt,
         settings.among,
@@ -174,10 +178,19 @@ def choose(learnt: Learnt, settings: RewardSettings) -> Choice:
         group.judged(best),
         tuple(read),
         tuple(best_of_n_curve([group.scores], [size for size in SIZES if size <= most])),
-        tuple(best_of_n_curve([one.scores for one in groups], [size for size in SIZES if size <= shortest])),
+        tuple(mean),
         len(groups),
-        scale_of(groups),
+        _fall_error(groups, mean, scale),
+        scale,
     )
+
+
+def _fall_error(groups: Sequence[Candidates], mean: Sequence[BestOfN], scale: Scale) -> float:
+    """Return the standard error, over prompts, of the true score's fall from the best n to the largest."""
+    sizes = [max(mean, key=lambda point: point.true_score).n, mean[-1].n]
+    ends = [[scale.true_score(point.true_score) for point in best_of_n_curve([one.scores], sizes)] for one in groups]
+    falls = [best - last for best, last in ends]
+    return float(np.std(falls, ddof=1) / len(falls) ** 0.5) if len(falls) > 1 else 0.0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ EMPTY = '<p class="sd-empty">Press Hold, or move the slider: probability moves t
 OVERDONE = {"source": "annotator", "annotator": "ten-words", "rankings": 100, "head": "linear", "features": "words"}
 STORIES = (
     ("Reward hacking: leash off", {**OVERDONE, "log_beta": -2.0, "leash_among": 0}),
-    ("The same on a leash", {**OVERDONE, "log_beta": 0.0, "leash_among": 0}),
+    ("The same on a leash", {**OVERDONE, "log_beta": -0.4, "leash_among": 0}),
     ("Hardly a step from the reference", {"log_beta": 1.5}),
 )
 

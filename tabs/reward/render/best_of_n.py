@@ -61,7 +61,8 @@ def choice_words(found: Choice) -> str:
         return (
             f"Averaged over {found.prompts} prompts the learned reward rises up to n = {most}, but the true score is "
             f"highest at n = {peak.n} ({score(peak.true_score)}) and comes down to {score(end.true_score)}: from "
-            "there on, what is chosen is what the reward model errs about. This is over-optimisation."
+            "there on, what is chosen is what the reward model errs about. This is over-optimisation. The fall is "
+            f"{found.fall:.2f} ± {found.fall_error:.2f} standard deviations (standard error over the prompts)."
         )
     gain = found.scale.true_score(end.true_score) - found.scale.true_score(found.mean[0].true_score)
     if gain < rise / 4:

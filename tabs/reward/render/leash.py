@@ -49,7 +49,7 @@ def leash_words(found: Held) -> str:
     if not found.overdone:
         return f"{words} {ends}: here the learned reward is right often enough that letting go does no harm on average."
     best = f"it is highest at β = {found.peak.beta:.2g} ({score(found.peak.true_score)})"
-    return f"{words} {ends}; {best}. Beyond that, more reward is bought with what nobody wanted: reward hacking."
+    return f"{words} {ends}; {best}. With a smaller β, more reward is bought with what nobody wanted: reward hacking."
 
 
 def leash_plot(found: Held) -> Figure:

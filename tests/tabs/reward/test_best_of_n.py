@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lab.preferences import PreferenceError
+from lab.preferences.best_of_n import best_of_n_curve
 from lab.preferences.choosing import SIZES, Candidates, Choice, candidates, choose, held_out_prompts, numbered, scale_of
 from lab.preferences.learning import Learnt
 from lab.preferences.pairs import Completion
@@ -115,6 +116,13 @@ def test_over_optimisation_is_named_where_it_is_and_only_there(
     fooled(learnt, monkeypatch)
     found = choose(learnt, RewardSettings())
     assert found.overdone and 1 < found.peak.n < 64
+    falls = []
+    for group in candidates(learnt):
+        best, last = best_of_n_curve([group.scores], [found.peak.n, 64])
+        falls.append((best.true_score - last.true_score) / found.scale.true_deviation)
+    assert found.fall == pytest.approx(np.mean(falls))
+    assert found.fall_error == pytest.approx(np.std(falls, ddof=1) / HELD_OUT**0.5)
+    assert f"{found.fall:.2f} ± {found.fall_error:.2f}" in choice_words(found)
     assert f"highest at n = {found.peak.n}" in choice_words(found) and "over-optimisation" in choice_words(found)
 
 
