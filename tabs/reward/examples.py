@@ -18,12 +18,12 @@ EXAMPLES: tuple[tuple[str, RewardSettings], ...] = (
         ),
     ),
     (
-        "Fool it with good company",
+        "Fool it by denying",
         RewardSettings(
             view=View.BREAK,
             annotator="cheerful",
             source=Source.ANNOTATOR,
-            attempt="The wedding, the picnic, the summer holiday, roses and music in the garden of the little cottage.",
+            attempt="He was not at all amused, charmed, cheered or enchanted; there was no merriment.",
         ),
     ),
 )
