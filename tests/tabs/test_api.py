@@ -19,6 +19,7 @@ from lab.text import decoding
 from lab.text.decoding import ResultCache
 from lab.text.models import BUILT_IN, GPT2
 from tests.tabs.conftest import TIMEOUT, Server, Visitor
+from tests.tabs.test_hostile import NAMES
 
 PROMPT = "The old house had"
 
@@ -337,13 +338,13 @@ def test_twenty_at_once_get_what_they_would_get_alone(
 
 def test_only_what_programs_may_call_is_listed(server: Server) -> None:
     listed = server.client.view_api(return_format="dict", print_info=False)
-    assert set(listed["named_endpoints"]) == {"/decode", "/next_token", "/melody"}
+    assert set(listed["named_endpoints"]) == {f"/{name}" for name in NAMES}
     assert not listed["unnamed_endpoints"]
     names = [parameter["parameter_name"] for parameter in listed["named_endpoints"]["/decode"]["parameters"]]
     assert names == ["prompt", "columns", "seed", "max_new_tokens", "model"]
     status, info = server.get("/gradio_api/info")
     assert status == 200
-    assert set(json.loads(info)["named_endpoints"]) == {"/decode", "/next_token", "/melody"}
+    assert set(json.loads(info)["named_endpoints"]) == {f"/{name}" for name in NAMES}
 
 
 @pytest.mark.parametrize("name", ["run", "restore", "fill", "turn", "look", "_kind_chosen", "lambda", "nothing"])

@@ -76,7 +76,8 @@ def test_components_show_text_as_text(app: gr.Blocks) -> None:
         kinds = [table.datatype] if isinstance(table.datatype, str) else table.datatype
         assert set(kinds) <= {"str", "number"}, table.label
     for html in of_kind(app, gr.HTML):
-        assert html.html_template == gr.HTML().html_template
+        # One of our own may have no place into which Gradio puts text.
+        assert html.html_template == gr.HTML().html_template or not re.search(r"{{|\$\{", html.html_template)
     for markdown in of_kind(app, gr.Markdown):
         assert markdown.sanitize_html
     assert len(list(of_kind(app, gr.Dataframe))) >= 5
@@ -84,7 +85,7 @@ def test_components_show_text_as_text(app: gr.Blocks) -> None:
 
 def test_only_what_programs_may_call_has_a_name(app: gr.Blocks) -> None:
     public = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
-    assert public == {"decode", "next_token", "melody", "embed", "similarity"}
+    assert public == {"decode", "next_token", "melody", "adapt", "rank", "reward", "embed", "similarity"}
     assert {fn.api_visibility for fn in app.fns.values()} == {"public", "private"}
 
 
