@@ -68,6 +68,24 @@ def test_the_grid_says_what_was_chosen() -> None:
         assert figures["rank"] == best["rank"] or name == "shakespeare"
 
 
+def test_the_ways_to_adapt_are_of_this_model(model: LanguageModel) -> None:
+    table = json.loads((ADAPTERS / "methods.json").read_text(encoding="utf-8"))
+    assert table["base"]["parameters"] == model.parameters
+    runs = {(run["method"], run["rank"]): run for run in table["runs"]}
+    assert list(runs) == [
+        ("full", None), ("last-block", None), *(("lora", rank) for rank in (1, 2, 4, 8, 16)), ("prompt", None),
+    ]  # fmt: skip
+    assert runs["full", None]["trainable_parameters"] == model.parameters
+    for (method, rank), run in runs.items():
+        assert run["share"] == pytest.approx(run["trainable_parameters"] / model.parameters, abs=1e-6)
+        assert run["style_loss"] < table["base"]["style_loss"], (method, rank)
+        assert 0 < run["memory_bytes"] <= run["process_peak_bytes"]
+        assert run["learning_rate"] in {one["learning_rate"] for one in table["trials"] if one["method"] == method}
+    assert runs["lora", 16]["trainable_parameters"] == 16 * runs["lora", 1]["trainable_parameters"]
+    memory = {key: run["memory_bytes"] for key, run in runs.items()}
+    assert memory["full", None] == max(memory.values())
+
+
 def test_shakespeare_is_to_be_heard(model: LanguageModel) -> None:
     """It turns most openings into a play and writes words of his own; the base does neither."""
     strategy = Strategy(kind=Kind.TOP_P, top_p=0.9, temperature=0.8)
