@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.text.vocabulary import Vocabulary
 
 
+@pytest.hookimpl(tryfirst=True)  # before what shares them out reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what must stay in one process where tests run in several: all that shares an app or a browser, else a file.
 

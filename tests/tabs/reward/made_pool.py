@@ -10,7 +10,21 @@ import numpy as np
 from lab.preferences.pool import Pool, PoolItem, PoolPrompt
 
 WIDTH = 384
-WORDS = ("happy", "joy", "smile", "dead", "grief", "pale", "table", "road", "house", "green", "stone", "“thou”", "window")
+WORDS = (
+    "happy",
+    "joy",
+    "smile",
+    "dead",
+    "grief",
+    "pale",
+    "table",
+    "road",
+    "house",
+    "green",
+    "stone",
+    "“thou”",
+    "window",
+)
 TRAIN, HELD_OUT = 12, 3  # prompts
 FEW, MANY = 8, 64  # completions of each
 
