@@ -41,12 +41,12 @@ def test_a_reward_model_is_trained_chooses_and_is_held(phone: Visitor) -> None:
     expect(phone.status).to_contain_text(["β = 0.316"])
     phone.slider("β as a power of ten: −2 is 0.01, 0 is 1, 2 is 100").fill("2")
     expect(page.locator("#sd-reward-leash-words")).to_contain_text("A short leash")
-    phone.press("Leash off")
+    phone.press("Reward hacking: leash off")
     expect(page.locator("#sd-reward-leash-words")).to_contain_text("The leash is off")
     expect(page.locator("#sd-reward-leash-moved tbody tr")).to_have_count(12)
     assert phone.overflow() <= 0
 
     phone.press("Copy link")
     link = page.locator(".sd-link input:visible, .sd-link textarea:visible")
-    expect(link).to_have_value(re.compile("view=leash.*annotator=dialogue.*n=16.*log_beta=-2"))
+    expect(link).to_have_value(re.compile("view=leash.*annotator=ten-words.*n=16.*log_beta=-2"))
     phone.sees_no_toast()
