@@ -31,6 +31,7 @@ from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import PRIVATE, Page, Services
+from tabs.sessions import CAPACITY, lighten
 from tabs.theme import head, style, theme
 from tabs.workshop.banner import Banner
 
@@ -81,6 +82,7 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
             restored = app.load(_restorer(slug, page, only=len(tabs) == 1), None, list(page.outputs), **PRIVATE)
             page.after_restore(restored)
     app.queue(default_concurrency_limit=None, max_size=None)
+    lighten()
     return app
 
 
@@ -156,6 +158,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             max_file_size=MAX_UPLOAD,
             enable_monitoring=False,
             mcp_server=options.mcp,
+            state_session_capacity=CAPACITY,
             prevent_thread_lock=True,
             quiet=False,
             # Else Gradio asks for its own page and gives up the start where a busy machine takes over 3 s to answer.

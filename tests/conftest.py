@@ -15,22 +15,29 @@ if TYPE_CHECKING:
     from lab.text.vocabulary import Vocabulary
 
 
-@pytest.hookimpl(tryfirst=True)  # before what shares them out reads the mark
+def share_of(nodeid: str) -> str:
+    """Return what must stay in one process where tests run in several: what shares a browser or an app, else a file."""
+    for folder in ("tests/e2e", "tests/tabs"):
+        if nodeid.startswith(folder):
+            return folder
+    return nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let the processes take whole shares of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shares(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return share_of(nodeid)
+
+    return Shares(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must stay in one process where tests run in several: all that shares an app or a browser, else a file.
-
-    The longest go first, so that no process ends long after the others.
-    """
-    order = {"browser": 0, "server": 1}
-
-    def group(item: pytest.Item) -> str:
-        if "browser" in getattr(item, "fixturenames", ()) or "chromium" in getattr(item, "fixturenames", ()):
-            return "browser"
-        return "server" if "server" in getattr(item, "fixturenames", ()) else item.path.stem
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: order.get(group(item), 2))
+    """The longest shares go first, so that no process ends long after the others."""
+    longest = {"tests/e2e": 0, "tests/tabs": 1}
+    items.sort(key=lambda item: longest.get(share_of(item.nodeid), 2))
 
 
 @pytest.fixture(scope="session")
