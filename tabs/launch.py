@@ -15,10 +15,11 @@ import importlib.util
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -51,12 +52,14 @@ SHELL_JS = Path(__file__).with_name("shell.js").read_text(encoding="utf-8")
 # In the browser, at once: an answer of the server may have to wait behind thirty others.
 OPEN_TAB_JS = """
 () => {
-    const titles = %s, hidden = %s;
-    const slug = new URLSearchParams(window.location.search).get("tab");
+    const titles = %s, hidden = %s, only = titles.length === 1 ? titles[0] : "";
+    const slug = new URLSearchParams(window.location.search).get("tab") ?? only;
     const shown = hidden.map(name => ({__type__: "update", visible: name === slug}));
-    return [titles.includes(slug) ? {__type__: "update", selected: slug} : {__type__: "update"}, ...shown];
+    const links = titles.map(name => name === slug ? window.location.search || "?" : "");
+    return [titles.includes(slug) ? {__type__: "update", selected: slug} : {__type__: "update"}, ...shown, ...links];
 }
 """
+FIRST_SEEN_JS = "link => link || '?'"
 
 
 def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
@@ -67,32 +70,36 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
         services = replace(services, class_code=banner.class_code, made=gr.State(()))
         pages: dict[str, Page] = {}
         shown: dict[str, gr.Tab] = {}
+        # Of each tab: the link by which it was opened, "?" if by hand. Tabs that nobody opens do nothing: every event
+        # costs a browser time, and with those of all tabs a link took half a minute to show its result.
+        links = {
+            tab.slug: gr.Textbox("", visible="hidden", elem_id=f"sd-link-{tab.slug}", container=False) for tab in tabs
+        }
         with gr.Tabs(elem_id="sd-tabs", overflow_behavior="wrap") as bar:
             for tab in tabs:
                 with gr.Tab(tab.title, id=tab.slug, elem_id=f"sd-tab-{tab.slug}", visible=not tab.hidden) as made:
                     pages[tab.slug] = importlib.import_module(tab.module).build(services)
                 shown[tab.slug] = made
         app.load(None, None, None, js=SHELL_JS, **PRIVATE)
-        if len(tabs) > 1:
-            hidden = [tab.slug for tab in tabs if tab.hidden]
-            js = OPEN_TAB_JS % (json.dumps(list(pages)), json.dumps(hidden))
-            app.load(None, None, [bar, *(shown[slug] for slug in hidden)], js=js, **PRIVATE)
+        hidden = [tab.slug for tab in tabs if tab.hidden]
+        js = OPEN_TAB_JS % (json.dumps(list(pages)), json.dumps(hidden))
+        app.load(None, None, [bar, *(shown[slug] for slug in hidden), *links.values()], js=js, **PRIVATE)
         banner.wire(app)
         for slug, page in pages.items():
-            restored = app.load(_restorer(slug, page, only=len(tabs) == 1), None, list(page.outputs), **PRIVATE)
-            page.after_restore(restored)
+            link = links[slug]
+            shown[slug].select(None, link, link, js=FIRST_SEEN_JS, **PRIVATE)
+            page.after_restore(link.change(_restorer(page), link, list(page.outputs), **PRIVATE))
     app.queue(default_concurrency_limit=None, max_size=None)
     lighten()
     return app
 
 
-def _restorer(slug: str, page: Page, only: bool) -> Any:
-    def restore(request: gr.Request) -> Any:
-        query: Mapping[str, str] = dict(request.query_params)
-        mine = query.get("tab", slug if only else "") == slug
+def _restorer(page: Page) -> Any:
+    def restore(link: str) -> Any:
+        query = dict(parse_qsl(link.removeprefix("?"), keep_blank_values=True))
         unpacked, unreadable = read_query(query)
         # A link that cannot be unpacked goes on as it is: the settings tell the visitor.
-        values = list(page.restore((query if unreadable else unpacked) if mine else {}))
+        values = list(page.restore(query if unreadable else unpacked))
         return values[0] if len(values) == 1 else values
 
     return restore

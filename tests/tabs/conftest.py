@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -135,6 +136,10 @@ class Visitor:
         for event in config["dependencies"]:
             if any(trigger == "load" for _, trigger in event["targets"]):
                 self._fire_all(event["id"])
+        slug = dict(urllib.parse.parse_qsl(query)).get("tab")
+        if any(properties.get("elem_id") == f"sd-link-{slug}" for properties in self.properties.values()):
+            self.set(f"?{query}", elem_id=f"sd-link-{slug}")  # as the page's script does
+            self.trigger("change", elem_id=f"sd-link-{slug}")
 
     def find(self, **wanted: Any) -> int:
         """Return the component that has these properties; of several tabs' the Decoding tab's, else the first tab's."""
