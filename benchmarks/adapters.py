@@ -244,7 +244,7 @@ def main() -> None:
         "cores": str(os.cpu_count()),
         "new tokens": str(NEW_TOKENS),
     }
-    report(figures, facts=facts, as_json=arguments.json)
+    report(figures, facts=facts, as_json=arguments.json, save=arguments.save)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def main() -> None:
     finally:
         embedder.close()
     facts = {"cores": str(os.cpu_count()), "load": f"{os.getloadavg()[0]:.1f}", "model": model.BUILT_IN}
-    report(figures, facts=facts, as_json=arguments.json)
+    report(figures, facts=facts, as_json=arguments.json, save=arguments.save)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def main() -> None:
         "completions": str(len(pool.item_vectors)),
         "draws": str(arguments.seeds),
     }
-    report(figures, facts=facts, as_json=arguments.json)
+    report(figures, facts=facts, as_json=arguments.json, save=arguments.save)
 
 
 if __name__ == "__main__":

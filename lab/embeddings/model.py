@@ -82,9 +82,12 @@ class Embedder:
     ) -> np.ndarray:
         """Return one embedding of unit length for each text, (texts, dimensions), float32.
 
+        Halves of characters, which no tokenizer reads, count as question marks.
+
         Raises:
             ModelUnavailable: if the model cannot be loaded.
         """
+        texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         keys = [(model, _digest(text)) for text in texts]
         with self._lock:
             found = {key: self._cache[key] for key in keys if key in self._cache}

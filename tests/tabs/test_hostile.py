@@ -18,6 +18,7 @@ from lab.source import ROOT
 from tests.tabs.conftest import Server
 
 USUAL = {"texts": ["a storm"], "first": "a storm", "second": "a waltz"}  # of parameters without a default
+SLOW = {"melody"}
 NAMES = ("decode", "next_token", "melody", "adapt", "rank", "reward", "embed", "similarity")
 MARKUP = "<img src=x onerror=alert(1)>${alert(1)}{{7*7}}"
 TEXTS: dict[str, Any] = {
@@ -68,7 +69,10 @@ def test_hostile_arguments(server: Server, name: str) -> None:
     for place, parameter in enumerate(parameters):
         # What stands for a number is mostly tried with numbers and the like, a text with texts.
         is_number = isinstance(usual[place], int | float)
-        for kind, value in (NUMBERS | OTHERS | {"markup": MARKUP} if is_number else ALL).items():
+        kinds = list((NUMBERS | OTHERS | {"markup": MARKUP} if is_number else ALL).items())
+        if name in SLOW:
+            kinds = kinds[place % 4 :: 4]  # its many parameters share the kinds
+        for kind, value in kinds:
             arguments = [*usual[:place], value, *usual[place + 1 :]]
             event, data = server.call(name, *arguments)
             try:
