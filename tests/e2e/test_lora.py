@@ -92,7 +92,7 @@ def test_a_layer_is_looked_into_and_proved(desktop: Visitor) -> None:
     expect(page.get_by_text("W of transformer.h.1.attn.c_proj")).to_be_visible()
     expect(page.get_by_text("What Fairy tales adds to it")).to_be_visible()
     expect(desktop.plot).to_have_count(4)
-    expect(page.get_by_text("75% fewer")).to_be_visible()
+    expect(page.get_by_text("72% fewer")).to_be_visible()
     page.get_by_label("Rank r").fill("8")
     page.keyboard.press("Tab")
     expect(page.get_by_text("86% fewer")).to_be_visible()

@@ -119,9 +119,9 @@ def test_on_a_phone(phone: Visitor) -> None:
     ranker.bar("A").scroll_into_view_if_needed()
     ranker.drags_by_finger("B", "A", 0.05)
     ranker.sees("B > A > C > D")
-    ranker.button("A", "tie with the one above").tap()
+    ranker.button("A", "tie with the one above").click()
     ranker.sees("B = A > C > D")
-    ranker.button("D", "one place up").tap()
+    ranker.button("D", "one place up").click()
     ranker.sees("B = A > D > C")
     box = ranker.button("D", "one place up").bounding_box()
     assert box and min(box["width"], box["height"]) >= 36

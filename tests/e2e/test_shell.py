@@ -46,6 +46,7 @@ def grave(page: Page) -> list[str]:
 
 def in_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:
     """Show the page as those see it who prefer a scheme."""
+    page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
     page.emulate_media(color_scheme=scheme)
     page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
 
