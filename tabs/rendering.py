@@ -20,7 +20,8 @@ def notes_html(notes: Sequence[str]) -> str:
     """Return notes to the visitor as a list, or nothing."""
     if not notes:
         return ""
-    return '<ul class="sd-notes" role="status">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<div role="status"><ul class="sd-notes">{items}</ul></div>'
 
 
 def message(text: str, alert: bool = False) -> str:

@@ -30,7 +30,7 @@ def figures(results: ClassResults, here: int) -> str:
         f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd><dd class='sd-hint'>{escape(more)}</dd></div>"
         for number, what, more in shown
     )
-    return f'<dl class="sd-workshop-figures" role="status">{cells}</dl>'
+    return f'<div role="status"><dl class="sd-workshop-figures">{cells}</dl></div>'
 
 
 def title_of(model: str) -> str:
