@@ -60,7 +60,8 @@ class BestOfNPanel:
             self.button = gr.Button("Choose", variant="primary", min_width=120, scale=0, elem_id="sd-reward-best-go")
             self._status = gr.HTML("", elem_classes="sd-status")
         self._board = gr.HTML(EMPTY, elem_id="sd-reward-best-board")
-        with gr.Column(visible=False) as self._details:
+        # In the page from the start: what is sent to parts that are only being made gets lost.
+        with gr.Column(visible="hidden") as self._details:
             self._plot, self._table = add_plot(PLOTTED, CURVE_COLUMNS, "Expectations")
             self._words = gr.HTML("", elem_id="sd-reward-best-words")
             with gr.Accordion("All that was drawn", open=False):

@@ -61,7 +61,8 @@ class LeashPanel:
             self.button = gr.Button("Hold", variant="primary", min_width=120, scale=0, elem_id="sd-reward-leash-go")
             self._status = gr.HTML("", elem_classes="sd-status")
         self._words = gr.HTML(EMPTY, elem_id="sd-reward-leash-words")
-        with gr.Column(visible=False) as self._details:
+        # In the page from the start: what is sent to parts that are only being made gets lost.
+        with gr.Column(visible="hidden") as self._details:
             self._plot, self._table = add_plot(PLOTTED, LEASH_COLUMNS, "Expectations")
             self._moved = gr.HTML("", elem_id="sd-reward-leash-moved")
 

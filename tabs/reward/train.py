@@ -62,7 +62,8 @@ class TrainPanel:
             self._stop = gr.Button("Stop", min_width=90, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status")
         self._board = gr.HTML(EMPTY, elem_id="sd-reward-train-board")
-        with gr.Column(visible=False) as self._details:
+        # In the page from the start: what is sent to parts that are only being made gets lost.
+        with gr.Column(visible="hidden") as self._details:
             self._curve, self._curve_table = add_plot(EXPLAINED["curve"], CURVE_COLUMNS, "Learning curve")
             self._calibration, self._bins = add_plot(EXPLAINED["calibration"], CALIBRATION_COLUMNS, "Calibration")
             self._trials, self._trial_table = add_plot(EXPLAINED["trials"], TRIAL_COLUMNS, "Cross-validation")
