@@ -20,8 +20,8 @@ class Forgetful(dict):
 class LightSession(state_holder.SessionState):
     """A session without a copy of every component's configuration.
 
-    Gradio keeps that copy for its deep links, which this app does not use: 1.7 MB for each page that is opened, and for each
-    call of a program that names no session.
+    Gradio keeps that copy for its deep links, which this app does not use: 1.7 MB for each page that is opened, and for
+    each call of a program that names no session.
     """
 
     def __init__(self, blocks: Any) -> None:
