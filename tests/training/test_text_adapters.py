@@ -151,7 +151,7 @@ def test_a_way_to_adapt_is_measured(
         result["trainable_parameters"] / Base(str(tiny_folder)).parameters, abs=1e-6
     )
     assert result["memory_bytes"] <= result["process_peak_bytes"]
-    assert result["seconds"] >= 0  # a tiny model takes less than is kept of them
+    assert result["seconds"] > 0
     assert result["file_bytes"] > 2 * result["trainable_parameters"]
 
 
