@@ -77,7 +77,7 @@ class Visitor:
 
     def embeds(self) -> None:
         """Some sentences, one of them never seen before."""
-        self.call("embed", texts="\n".join([*self.dice.sample(TEXTS, 3), f"Sentence {self.dice.random()}"]))
+        self.call("embed", texts=[*self.dice.sample(TEXTS, 3), f"Sentence {self.dice.random()}"])
 
     def compares(self) -> None:
         """Two sentences."""
@@ -90,7 +90,7 @@ class Visitor:
 
     def scores(self) -> None:
         """A text by a reward model."""
-        self.call("reward", texts="\n".join(self.dice.sample(STORIES, 2)))
+        self.call("reward", texts=self.dice.sample(STORIES, 2))
 
 
 Action = Callable[[Visitor], None]

@@ -109,7 +109,7 @@ def test_a_collection_is_counted_as_it_is_read() -> None:
 
 
 def test_ways_and_styles_are_read_from_their_tables(tmp_path: Path) -> None:
-    run = {"method": "lora", "rank": 4, "trainable_parameters": 100, "seconds": 9.0, "file_bytes": 200,
+    run = {"method": "lora", "rank": 4, "trainable_parameters": 100, "processor_seconds": 9.0, "file_bytes": 200,
            "style_loss": 3.0, "prose_loss": 4.4}  # fmt: skip
     base = {"parameters": 1000, "style_loss": 4.0, "prose_loss": 4.0}
     full = run | {"method": "full", "rank": None, "trainable_parameters": 1000}

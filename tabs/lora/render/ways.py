@@ -21,7 +21,7 @@ COLUMNS = [
     "way",
     "trained numbers",
     "share",
-    "seconds",
+    "processor seconds",
     "memory",
     "file",
     "new style: nats per token",
@@ -109,7 +109,7 @@ def ways_table(table: Mapping[str, Any]) -> list[list[str]]:
                 way.title if way else run["method"],
                 f"{run['trainable_parameters']:,}",
                 share(run["share"]),
-                f"{run['seconds']:.0f}",
+                f"{run['processor_seconds']:.0f}",
                 f"{run['memory_bytes'] / 1e6:.0f} MB",
                 size(run["file_bytes"]),
                 f"{run['style_loss']:.3f}",
@@ -139,9 +139,9 @@ def words_on(table: Mapping[str, Any]) -> str:
     """Return how the table that ships was made, in a sentence."""
     return (
         f"Every way trained {table['steps']} steps of {table['batch_size']} × {table['context']} tokens of Shakespeare "
-        f"from {table['base']['name']} with its {table['base']['parameters']:,} parameters, one after the other on "
-        f"{table['threads']} thread{'s' if table['threads'] > 1 else ''}. New style: plays that none of them has "
-        "read. Old style: plain prose that the base has not read either; what rises there was forgotten. Memory is "
+        f"from {table['base']['name']} with its {table['base']['parameters']:,} parameters, each in a process of its "
+        f"own with {table['threads']} thread{'s' if table['threads'] > 1 else ''}. New style: plays that none of them "
+        "has read. Old style: plain prose that the base has not read either; what rises there was forgotten. Memory is "
         "what training took beside the model itself."
     )
 

@@ -266,7 +266,7 @@ def test_the_tables_and_plots_of_ways() -> None:
             "learning_rate": 0.01,
             "trainable_parameters": 10 ** (n + 2),
             "share": 0.001,
-            "seconds": 9.6,
+            "processor_seconds": 9.6,
             "memory_bytes": 3e8,
             "file_bytes": 5000,
             "style_loss": 4.0,
