@@ -39,9 +39,11 @@ class TextModel:
 
         models = Models(MODEL)
         self._model = models.get(models.default)
+        self._submissions = 0
 
     async def run(self, rows: Sequence[Row], adapters: Mapping[str, Adapter]) -> AsyncIterator[list[Event]]:
         """Yield the events of rows step by step. A visitor's own adapters come with the rows and go with them."""
+        self._submissions += 1
         engine = self._model.engine
         foreign = {name: adapter for name, adapter in adapters.items() if engine.adapter(name) is None}
         for name, adapter in foreign.items():
@@ -55,9 +57,9 @@ class TextModel:
         finally:
             stream.cancel()
 
-    def process(self) -> int:
-        """Return the number of the process in which this replica runs."""
-        return os.getpid()
+    def state(self) -> tuple[int, int]:
+        """Return the number of the process in which this replica runs, and how many submissions of rows it was sent."""
+        return os.getpid(), self._submissions
 
 
 @serve.deployment(max_ongoing_requests=VISITORS)

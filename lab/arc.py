@@ -34,8 +34,8 @@ class Row:
         subject: what it works on.
         trainable: parameters that were trained.
         total: parameters of the whole, with what was added.
-        seconds: that training took. For the ways that are compared with each other the processor's, for they ran two at a
-            time; for all others by the clock of a machine that had other work too.
+        seconds: that training took. For the ways that are compared with each other the processor's, since they ran two
+            at a time; for all others by the clock of a machine that had other work too.
         size: bytes of what has to be kept for it, beside its base; None for what does not lie here.
         gain: by how much of its base's loss on the new style the loss fell, from 0 to 1; negative if it rose.
         forgetting: by how much of its base's loss on the old style the loss rose. Of an adapter: while it is on.
