@@ -11,11 +11,10 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.text.decoding import Comparison, DecodingSettings, View, compare, inspect
 from lab.text.models import LanguageModel
-from tabs.controls import slider
 from tabs.decoding import render
 from tabs.decoding.controls import ALL_COLUMNS, NO_COLUMNS, Controls
 from tabs.loading import run_with_model
-from tabs.looking import Looking
+from tabs.looking import Looking, StepPanel, looked_at
 from tabs.made import Made, send_button
 from tabs.page import PRIVATE, Services
 from tabs.runs import Runs
@@ -42,22 +41,15 @@ class ComparePanel:
         self.result = gr.State(None)
         self.runs = gr.State(Runs())
         send_button(self._services, made_texts, [self.result])
-        with gr.Accordion("Look inside a step", open=True, elem_id="sd-inside"):
-            with gr.Row():
-                self.column = gr.Dropdown(ALL_COLUMNS, value=1, label="Column", min_width=180)
-                self.step = slider(DecodingSettings, "step", "Token (0: none)", min_width=180)
-            self.summary = gr.Markdown(CLICK_A_TOKEN, sanitize_html=True)
-            with gr.Row():
-                self.plot = gr.Plot(label="Distribution", show_label=False, visible=False, min_width=320)
-                self.table = gr.Dataframe(
-                    headers=render.STEP_COLUMNS,
-                    label="The same as a table",
-                    visible=False,
-                    max_height=540,
-                    interactive=False,
-                    min_width=320,
-                    show_search="none",
-                )
+        self.inside = StepPanel(
+            LOOKING,
+            DecodingSettings,
+            "Look inside a step",
+            CLICK_A_TOKEN,
+            render.STEP_COLUMNS,
+            ALL_COLUMNS,
+            "sd-inside",
+        )
 
     @property
     def run_inputs(self) -> list[Any]:
@@ -67,29 +59,15 @@ class ComparePanel:
     @property
     def run_outputs(self) -> list[Any]:
         """What a run sets."""
-        return [self.status, self.board, self.result, self.column, self.step]
+        return [self.status, self.board, self.result, self.inside.column, self.inside.step]
 
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""
         self._controls = controls
         running = self.run_button.click(self.run, self.run_inputs, self.run_outputs, trigger_mode="multiple", **PRIVATE)
         self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
-        self.mark = {"fn": None, "inputs": [self.column, self.step], "outputs": None, "js": LOOKING.mark_js, **PRIVATE}
-        look = {"fn": self.look, "inputs": [self.result, self.column, self.step], **PRIVATE}
-        self._look = look | {"outputs": [self.summary, self.plot, self.table]}
-        # What was marked is read from the page when its turn comes: Gradio repeats an event that had to wait with the
-        # data of the event for which it waited.
-        self.board.pick(None, None, [self.column, self.step], js=LOOKING.marked_js, **PRIVATE)
-        self.board.pick(**self._look, trigger_mode="always_last")
-        for control in (self.column, self.step):
-            control.input(**self.mark)
-            control.input(**self._look, trigger_mode="always_last")  # "release" would not come from the keyboard
-        self.look_after(running)
-
-    def look_after(self, run: gr.events.Dependency) -> None:
-        """Let the look inside follow on a run."""
-        run.then(**self.mark)
-        run.then(**self._look)
+        self.inside.wire(self.board, self.result, self.look)
+        self.inside.look_after(running)
 
     def run(self, runs: Runs, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield the board as it grows."""
@@ -114,43 +92,29 @@ class ComparePanel:
     @staticmethod
     def _compare(model: LanguageModel, settings: DecodingSettings, notes: list[str]) -> Iterator[list[Any]]:
         for n, result in enumerate(compare(model, settings)):
-            column = step = gr.skip()
+            controls = [gr.skip(), gr.skip()]
             if n == 0:  # and never later: by then the visitor may have chosen another
-                column = gr.update(choices=_column_choices(result), value=min(settings.column, len(result.columns)))
-                steps = settings.max_new_tokens
-                step = gr.update(maximum=steps, value=min(settings.step, steps))
-            yield [render.run_status(result, notes), render.board(result), result, column, step]
+                controls = StepPanel.choices(settings, [one.strategy.label for one in result.columns])
+            yield [render.run_status(result, notes), render.board(result), result, *controls]
 
     def look(self, result: Comparison | None, column: Any, step: Any) -> list[Any]:
         """Return summary, plot and table of a step; columns and steps count from 1."""
-        hidden = [gr.update(visible=False), gr.update(visible=False)]
-        if result is None:
-            return [CLICK_A_TOKEN, *hidden]
-        if not isinstance(column, int) or not 1 <= column <= len(result.columns) or not step or step < 1:
-            return [CLICK_A_TOKEN, *hidden]
-        chosen = result.columns[column - 1]
-        if not chosen.tokens:
-            return [CLICK_A_TOKEN, *hidden]
-        place = min(int(step), len(chosen.tokens)) - 1
+        found = looked_at(result.columns, column, step) if result else None
+        if found is None:
+            return self.inside.nothing()
+        chosen, place = found
         ids = [token.id for token in chosen.tokens]
         try:
             model = self._services.models.get(result.settings.model or self._services.models.default)
             inspection = inspect(model, (*result.prompt_ids, *ids[:place]), chosen.strategy, ids[place])
         except VisitorError as error:
-            return [render.plain_markdown(str(error)), *hidden]
+            return self.inside.nothing(render.plain_markdown(str(error)))
         title = render.step_label(chosen, place, [model.vocabulary.label(token) for token in ids])
-        return [
-            f"**{render.plain_markdown(title)}** · {render.step_summary(inspection)}",
-            gr.update(value=render.step_plot(inspection), visible=True),
-            gr.update(value=render.step_table(inspection), visible=True),
-        ]
+        summary = f"**{render.plain_markdown(title)}** · {render.step_summary(inspection)}"
+        return self.inside.shown(summary, render.step_plot(inspection), render.step_table(inspection))
 
 
 def made_texts(result: Comparison | None) -> list[Made]:
     """Return what the columns have written, for the map of the Embeddings tab."""
     columns = result.columns if result else ()
     return [Made("Decoding", column.strategy.label, column.text) for column in columns]
-
-
-def _column_choices(result: Comparison) -> list[tuple[str, int]]:
-    return [(f"{n} · {column.strategy.label}", n) for n, column in enumerate(result.columns, 1)]

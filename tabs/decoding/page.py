@@ -108,7 +108,7 @@ class _DecodingPage:
             with gr.Tab(VIEW_TITLES[View.BEAMS], id=View.BEAMS.value) as beams_tab:
                 self._beams = BeamsPanel(services)
                 simple |= self._beams.controls
-        simple["column"], simple["step"] = self._compare.column, self._compare.step
+        simple["column"], simple["step"] = self._compare.inside.column, self._compare.inside.step
         self._controls = Controls(simple, slots)
         for panel in (self._compare, self._sampler, self._samples, self._beams):
             panel.wire(self._controls)
@@ -160,8 +160,8 @@ class _DecodingPage:
                 return [*updates, gr.Tabs(selected="compare")]
 
             filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
-            filled.then(**self._compare.mark)
-            self._compare.look_after(
+            self._compare.inside.mark_after(filled)
+            self._compare.inside.look_after(
                 filled.then(self._compare.run, self._compare.run_inputs, self._compare.run_outputs, **PRIVATE)
             )
 
@@ -193,7 +193,7 @@ class _DecodingPage:
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
         compare, samples = self._compare, self._samples
-        restored.then(**compare.mark)
+        compare.inside.mark_after(restored)
         tools = (
             (View.COMPARE, compare.run, compare.run_inputs, compare.run_outputs),
             (View.SAMPLER, self._sampler.resume, self._sampler.inputs, self._sampler.outputs),
@@ -204,4 +204,4 @@ class _DecodingPage:
             inputs = [self._auto_run, self._link_notes, *inputs]
             started = restored.then(only_if(view, run, len(outputs)), inputs, outputs, **PRIVATE)
             if view is View.COMPARE:
-                compare.look_after(started)
+                compare.inside.look_after(started)

@@ -107,7 +107,7 @@ class _LoraPage:
         tabs = {View.TOGGLE: toggle_tab, View.TRAIN: train_tab, View.WAYS: ways_tab, View.INSIDE: inside_tab}
         panels = (self._toggle, self._train, ways, self._inside)
         self._panels: dict[View, Any] = dict(zip(tabs, panels, strict=True))
-        simple["column"], simple["step"] = self._toggle.column, self._toggle.step
+        simple["column"], simple["step"] = self._toggle.inside.column, self._toggle.inside.step
         simple |= self._inside.components
         self._controls = Controls(simple, choosing, gr.State(offered), switches, blend)
         for view, panel in self._panels.items():
@@ -162,8 +162,10 @@ class _LoraPage:
             filled = button.click(
                 fill, self._train.own, [*self._controls.outputs, self._absent, self._tools], queue=False, **PRIVATE
             )
-            filled.then(**self._toggle.mark)
-            self._toggle.look_after(filled.then(self._toggle.run, self._toggle.inputs, self._toggle.outputs, **PRIVATE))
+            self._toggle.inside.mark_after(filled)
+            self._toggle.inside.look_after(
+                filled.then(self._toggle.run, self._toggle.inputs, self._toggle.outputs, **PRIVATE)
+            )
 
     @staticmethod
     def _opened(view: View = View.TOGGLE) -> gr.Tabs:
@@ -235,12 +237,12 @@ class _LoraPage:
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
-        restored.then(**self._toggle.mark)
+        self._toggle.inside.mark_after(restored)
         for view, panel in self._panels.items():
             inputs = [self._auto_run, self._link_notes, *panel.inputs]
             started = restored.then(only_if(view, panel.run, len(panel.outputs)), inputs, panel.outputs, **PRIVATE)
             if view is View.TOGGLE:
-                self._toggle.look_after(started)
+                self._toggle.inside.look_after(started)
 
 
 def worn_too(settings: AdaptSettings, new: Sequence[str]) -> AdaptSettings:

@@ -12,9 +12,8 @@ from lab.errors import VisitorError
 from lab.text.adapting import Adaptation, AdaptSettings, adapt
 from lab.text.models import LanguageModel
 from lab.text.shifts import step_shifts
-from tabs.controls import slider
 from tabs.loading import run_with_model
-from tabs.looking import Looking
+from tabs.looking import Looking, StepPanel, looked_at
 from tabs.lora.controls import ALL_COLUMNS, Controls
 from tabs.lora.offers import Offers, loaded
 from tabs.lora.render.board import LEGEND, board, empty_board, run_status
@@ -46,23 +45,15 @@ class TogglePanel:
         self.result = gr.State(None)
         self.runs = gr.State(Runs())
         send_button(services, made_texts, [self.result])
-        with gr.Accordion("Look inside a step: what the adapter raised and lowered", open=True, elem_id="sd-lora-step"):
-            with gr.Row():
-                default = AdaptSettings.default("column")
-                self.column = gr.Dropdown(ALL_COLUMNS, value=default, label="Column", min_width=180)
-                self.step = slider(AdaptSettings, "step", "Token (0: none)", min_width=180)
-            self.summary = gr.Markdown(CLICK_A_TOKEN, sanitize_html=True)
-            with gr.Row():
-                self.plot = gr.Plot(label="Change", show_label=False, visible=False, min_width=320)
-                self.table = gr.Dataframe(
-                    headers=SHIFT_COLUMNS,
-                    label="The same as a table",
-                    visible=False,
-                    max_height=540,
-                    interactive=False,
-                    min_width=320,
-                    show_search="none",
-                )
+        self.inside = StepPanel(
+            LOOKING,
+            AdaptSettings,
+            "Look inside a step: what the adapter raised and lowered",
+            CLICK_A_TOKEN,
+            SHIFT_COLUMNS,
+            ALL_COLUMNS,
+            "sd-lora-step",
+        )
 
     @property
     def inputs(self) -> list[Any]:
@@ -72,32 +63,18 @@ class TogglePanel:
     @property
     def outputs(self) -> list[Any]:
         """What a run sets."""
-        return [self.status, self.board, self.result, self.column, self.step]
+        return [self.status, self.board, self.result, self.inside.column, self.inside.step]
 
     def wire(self, controls: Controls) -> None:
         """Connect the buttons and switches, once all controls exist."""
         self._controls = controls
-        self.mark = {"fn": None, "inputs": [self.column, self.step], "outputs": None, "js": LOOKING.mark_js, **PRIVATE}
-        look = {"fn": self.look, "inputs": [self.result, self.column, self.step], **PRIVATE}
-        self._look = look | {"outputs": [self.summary, self.plot, self.table]}
+        self.inside.wire(self.board, self.result, self.look)
         run = {"fn": self.run, "inputs": self.inputs, "outputs": self.outputs, "trigger_mode": "multiple", **PRIVATE}
-        self.look_after(self.run_button.click(**run))
+        self.inside.look_after(self.run_button.click(**run))
         # A switch is an order by itself; columns that were written before are there at once.
         for switch in (*(switch.on for switch in controls.switches), controls.blend.on):
-            self.look_after(switch.input(**run))
+            self.inside.look_after(switch.input(**run))
         self.cancel_button.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
-        # What was marked is read from the page when its turn comes: Gradio repeats an event that had to wait with the
-        # data of the event for which it waited.
-        self.board.pick(None, None, [self.column, self.step], js=LOOKING.marked_js, **PRIVATE)
-        self.board.pick(**self._look, trigger_mode="always_last")
-        for control in (self.column, self.step):
-            control.input(**self.mark)
-            control.input(**self._look, trigger_mode="always_last")  # "release" would not come from the keyboard
-
-    def look_after(self, run: gr.events.Dependency) -> None:
-        """Let the look inside follow on a run."""
-        run.then(**self.mark)
-        run.then(**self._look)
 
     def run(self, runs: Runs, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield the board as it grows; on bad input a message, and what is shown stays."""
@@ -120,40 +97,31 @@ class TogglePanel:
     @staticmethod
     def _adapt(model: LanguageModel, settings: AdaptSettings, offered: Offers, notes: list[str]) -> Iterator[list[Any]]:
         for n, result in enumerate(adapt(model, settings, loaded(model, offered))):
-            column = step = gr.skip()
+            controls = [gr.skip(), gr.skip()]
             if n == 0:  # and never later: by then the visitor may have chosen another
-                choices = [(f"{n} · {one.outfit.label(result.titles)}", n) for n, one in enumerate(result.columns, 1)]
-                column = gr.update(choices=choices, value=min(settings.column, len(result.columns)))
-                steps = settings.max_new_tokens
-                step = gr.update(maximum=steps, value=min(settings.step, steps))
-            yield [run_status(result, notes), board(result), result, column, step]
+                controls = StepPanel.choices(settings, [one.outfit.label(result.titles) for one in result.columns])
+            yield [run_status(result, notes), board(result), result, *controls]
 
     def look(self, result: Adaptation | None, column: Any, step: Any) -> list[Any]:
         """Return summary, plot and table of a step; columns and steps count from 1."""
-        hidden = [gr.update(visible=False), gr.update(visible=False)]
-        if result is None:
-            return [CLICK_A_TOKEN, *hidden]
-        if not isinstance(column, int) or not 1 <= column <= len(result.columns) or not step or step < 1:
-            return [CLICK_A_TOKEN, *hidden]
-        chosen = result.columns[column - 1]
+        found = looked_at(result.columns, column, step) if result else None
+        if found is None:
+            return self.inside.nothing()
+        chosen, place = found
         # The base's own text is looked at through the first adapter.
         outfit = next((one.outfit for one in (chosen, *result.columns) if not one.outfit.is_base), None)
-        if outfit is None or not chosen.tokens:
-            return [CLICK_A_TOKEN if outfit else NO_ADAPTER, *hidden]
-        place = min(int(step), len(chosen.tokens)) - 1
+        if outfit is None:
+            return self.inside.nothing(NO_ADAPTER)
         ids = [token.id for token in chosen.tokens]
         try:
             model = self._services.models.get(result.settings.model or self._services.models.default)
-            found = step_shifts(model, (*result.prompt_ids, *ids[:place]), outfit, ids[place])
+            shifts = step_shifts(model, (*result.prompt_ids, *ids[:place]), outfit, ids[place])
         except (VisitorError, ValueError) as error:  # ValueError: an adapter of the visitor's own has been taken away
             words = str(error) if isinstance(error, VisitorError) else "This adapter is not there any more."
-            return [plain_markdown(words), *hidden]
+            return self.inside.nothing(plain_markdown(words))
         title = f"Token {place + 1} of {chosen.outfit.label(result.titles)}: {model.vocabulary.label(ids[place])}"
-        return [
-            f"**{plain_markdown(title)}** · {plain_markdown(shift_summary(found, result.titles))}",
-            gr.update(value=shift_plot(found), visible=True),
-            gr.update(value=shift_table(found), visible=True),
-        ]
+        summary = f"**{plain_markdown(title)}** · {plain_markdown(shift_summary(shifts, result.titles))}"
+        return self.inside.shown(summary, shift_plot(shifts), shift_table(shifts))
 
 
 def made_texts(result: Adaptation | None) -> list[Made]:
