@@ -68,6 +68,7 @@ TOO_LONG = "This text is too long for a link."
 # to be copied by hand. The colours stay the visitor's own: they stand in the address bar, not in the link.
 COPY_LINK_JS = """
 async (query, told) => {
+    document.querySelectorAll(".sd-copied[hidden]").forEach((box) => { box.hidden = false; });
     if (!query) return [query, told];
     const code = document.body.dataset.sdClass;
     if (code) query += `&class=${encodeURIComponent(code)}`;
@@ -85,6 +86,9 @@ async (query, told) => {
 def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr.components.Component]) -> gr.Button:
     """Add the Copy link button, the box that shows the link, and a word on whether it was copied; return the button.
 
+    The page's script hides box and word as soon as the visitor does something else in the tab: the link may be of
+    another state then.
+
     Args:
         make_query: from the values of ``inputs`` to the query string without ``tab``.
     """
@@ -95,10 +99,9 @@ def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr
         interactive=False,
         max_lines=1,
         buttons=["copy"],
-        elem_classes="sd-link",
+        elem_classes=["sd-link", "sd-copied"],
     )
-
-    told = gr.HTML("")
+    told = gr.HTML("", elem_classes="sd-copied")
 
     def show(*values: Any) -> list[Any]:
         query = f"?tab={slug}&{make_query(*values)}"

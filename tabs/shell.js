@@ -27,6 +27,13 @@
         const tab = event.target.closest?.("[role=tab]");
         if (tab) remember(tab);
     });
+    // A link that was made is of the state that it was made from: what is done after that takes it away.
+    const outdated = (event) => {
+        const panel = event.target.closest?.("#sd-tabs > [role=tabpanel]");
+        if (!panel || event.target.closest(".sd-copied")) return;
+        panel.querySelectorAll(".sd-copied").forEach((box) => { box.hidden = true; });
+    };
+    for (const kind of ["click", "input"]) document.addEventListener(kind, outdated, true);
     // Links from page to page stay in the class and in the colours that the visitor came with.
     const complete = (event) => {
         const link = event.target.closest?.('a[href^="?"]');

@@ -191,8 +191,11 @@ def test_a_copied_link_shows_another_visitor_the_same(visitors: Visitors) -> Non
     expect(first.page).to_have_url(link.input_value())
     expect(told.last).to_have_text("Copied.")
     assert first.page.evaluate("navigator.clipboard.readText()") == link.input_value()
+    copied = link.input_value()
+    first.seed.fill("100")  # the link is not of this any more
+    expect(link).to_be_hidden()
     second = visitors.new()
-    second.page.goto(link.input_value())
+    second.page.goto(copied)
     second.sees_board(4)
     assert second.written() == first.written()
     assert second.prompt.input_value() == first.prompt.input_value()
