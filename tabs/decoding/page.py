@@ -7,10 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from lab.errors import VisitorError
 from lab.text.decoding import DecodingSettings, View
-from tabs.controls import slider
-from tabs.decoding import render
+from tabs.asking import add_asking, add_examples, choose_model, with_model_here
 from tabs.decoding.api import add_api
 from tabs.decoding.beams import BeamsPanel
 from tabs.decoding.compare import ComparePanel
@@ -18,7 +16,6 @@ from tabs.decoding.controls import Controls, Slot, add_slot, wire_slots
 from tabs.decoding.examples import EXAMPLES, warm_examples
 from tabs.decoding.sampler import SamplerPanel, own_picks, text_of
 from tabs.decoding.samples import SamplesPanel
-from tabs.loading import wait_for_model
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
 from tabs.sources import add_sources
 
@@ -67,31 +64,8 @@ class _DecodingPage:
     def __init__(self, services: Services) -> None:
         self._services = services
         gr.HTML(INTRODUCTION)
-        simple: dict[str, Any] = {}
-        simple["prompt"] = gr.Textbox(
-            DecodingSettings.default("prompt"),
-            label="Prompt",
-            lines=3,
-            max_lines=8,
-            max_length=None,
-            elem_id="sd-prompt",
-        )
-        with gr.Row():
-            simple["max_new_tokens"] = slider(DecodingSettings, "max_new_tokens", "New tokens", min_width=160)
-            # Without bounds of its own, beyond which Gradio would put up an error: the settings clamp it with a note.
-            simple["seed"] = gr.Number(DecodingSettings.default("seed"), label="Seed", precision=0, min_width=120)
-            simple["model"] = gr.Dropdown(
-                [(title, name) for name, title in services.models.choices.items()],
-                value=services.models.default,
-                label="Model",
-                min_width=220,
-            )
-        self._model_status = gr.HTML("", visible=False)
-        self._example_buttons = []
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            for title, settings in EXAMPLES:
-                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        simple, self._model_status = add_asking(DecodingSettings, services.models, "sd-prompt")
+        self._example_buttons = add_examples(EXAMPLES)
         view = gr.State(View.COMPARE.value)
         simple["view"] = view
         with gr.Tabs(elem_id="sd-decoding-tools", overflow_behavior="wrap") as self._tools:
@@ -167,27 +141,18 @@ class _DecodingPage:
 
     def _choose_model(self, name: str) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
-        try:
-            for news in wait_for_model(self._services.models, name):
-                if isinstance(news, str):
-                    yield [gr.skip(), gr.update(value=render.message(news), visible=True)]
-                else:
-                    yield [gr.skip(), gr.update(value=render.message(render.model_facts(news)), visible=True)]
-        except VisitorError as error:
-            failed = gr.update(value=render.message(str(error), alert=True), visible=True)
-            yield [self._services.models.default, failed]
+        for chosen, word, _ in choose_model(self._services.models, name):
+            yield [chosen, word]
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         # A query of others' making, such as ?__theme=dark, asks for nothing.
         if "tab" not in query and not DecodingSettings.names_any(query):
             return [gr.skip()] * len(self.page.outputs)
         settings, _ = DecodingSettings.lenient(query)
-        notes, default = DecodingSettings.notes_for(settings.view, query), self._services.models.default
-        if settings.model and settings.model not in self._services.models.choices:
-            notes.append(f"model: {settings.model[:40]} is not offered here; using {default}.")
-        if settings.model not in self._services.models.choices:
-            settings = settings.model_copy(update={"model": default})
-        updates = self._controls.updates(settings, default)
+        notes = DecodingSettings.notes_for(settings.view, query)
+        settings, more = with_model_here(settings, self._services.models)
+        notes += more
+        updates = self._controls.updates(settings, self._services.models.default)
         return [*updates, text_of(settings), gr.Tabs(selected=settings.view.value), settings.view.value, notes]
 
     def _after_restore(self, restored: Any) -> None:

@@ -11,6 +11,7 @@ from lab.embeddings.concepts import load_lists
 from lab.embeddings.settings import EmbeddingSettings
 from lab.embeddings.texts import read_items
 from lab.errors import VisitorError
+from tabs.asking import add_examples
 from tabs.embeddings.controls import Controls
 from tabs.embeddings.render.comparisons import AXIS_COLUMNS, axis_figure, axis_table
 from tabs.embeddings.tool import Outcome, Tool, model_of
@@ -58,9 +59,7 @@ class AxisPanel(Tool):
                 max_lines=8,
                 max_length=None,
             )
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            self._examples = [(gr.Button(row[0], size="sm", min_width=110, scale=0), row[1:]) for row in EXAMPLES]
+        self._examples = add_examples([(row[0], row[1:]) for row in EXAMPLES], min_width=110)
         self.add_actions("Lay out")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):

@@ -19,6 +19,7 @@ from lab.embeddings.comparing import (
 from lab.embeddings.concepts import load_analogies, load_odd, load_queries
 from lab.embeddings.settings import EmbeddingSettings
 from lab.embeddings.texts import cut, read_items
+from tabs.asking import add_examples
 from tabs.embeddings.controls import Controls
 from tabs.embeddings.render.comparisons import (
     HIT_COLUMNS,
@@ -42,9 +43,7 @@ class FillingTool(Tool):
 
     def add_examples(self, examples: Sequence[str]) -> None:
         """Add a button for each example."""
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            self._examples = [(gr.Button(text, size="sm", min_width=90, scale=0), text) for text in examples]
+        self._examples = add_examples([(text, text) for text in examples], min_width=90)
 
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""

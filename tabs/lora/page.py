@@ -7,12 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from lab.errors import VisitorError
 from lab.text.adapting import AdaptSettings, View
 from lab.text.outfits import Outfit, outfits_to_text
-from tabs.controls import slider
-from tabs.decoding.render import model_facts
-from tabs.loading import wait_for_model
+from tabs.asking import add_asking, add_examples, choose_model, with_model_here
 from tabs.lora.api import add_api
 from tabs.lora.controls import Controls, add_choosing, add_switches, unshown
 from tabs.lora.examples import EXAMPLES, warm_examples
@@ -22,7 +19,6 @@ from tabs.lora.toggle import TogglePanel
 from tabs.lora.train import TrainPanel
 from tabs.lora.ways import WaysPanel
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
-from tabs.rendering import message
 from tabs.sources import add_sources
 
 INTRODUCTION = """
@@ -65,30 +61,9 @@ class _LoraPage:
         offered = offers_here(services.models, services.models.default)
         gr.HTML(INTRODUCTION)
         simple: dict[str, Any] = {"view": gr.State(View.TOGGLE.value)}
-        simple["prompt"] = gr.Textbox(
-            AdaptSettings.default("prompt"),
-            label="Prompt",
-            lines=2,
-            max_lines=8,
-            max_length=None,
-            elem_id="sd-lora-prompt",
-        )
-        with gr.Row():
-            simple["max_new_tokens"] = slider(AdaptSettings, "max_new_tokens", "New tokens", min_width=160)
-            # Without bounds of its own, beyond which Gradio would put up an error: the settings clamp it with a note.
-            simple["seed"] = gr.Number(AdaptSettings.default("seed"), label="Seed", precision=0, min_width=120)
-            simple["model"] = gr.Dropdown(
-                [(title, name) for name, title in services.models.choices.items()],
-                value=services.models.default,
-                label="Model",
-                min_width=220,
-            )
-        self._model_status = gr.HTML("", visible=False)
-        self._example_buttons = []
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            for title, settings in EXAMPLES:
-                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        asked, self._model_status = add_asking(AdaptSettings, services.models, "sd-lora-prompt")
+        simple |= asked
+        self._example_buttons = add_examples(EXAMPLES)
         with gr.Tabs(elem_id="sd-lora-tools", overflow_behavior="wrap") as self._tools:
             with gr.Tab(VIEW_TITLES[View.TOGGLE], id=View.TOGGLE.value) as toggle_tab:
                 with gr.Row(visible=not offered, elem_classes="sd-actions") as self._absent:
@@ -184,16 +159,8 @@ class _LoraPage:
         settings, _ = self._controls.settings(*values)
         models, name = self._services.models, settings.model
         keep = [gr.skip()] * (3 + len(self._controls.switch_outputs))
-        try:
-            for news in wait_for_model(models, name):
-                if isinstance(news, str):
-                    yield [gr.skip(), gr.update(value=message(news), visible=True), *keep]
-                else:
-                    facts = gr.update(value=message(model_facts(news)), visible=True)
-                    yield [gr.skip(), facts, *self._offer(news.name, own, self._worn(settings, values))]
-        except VisitorError as error:
-            failed = gr.update(value=message(str(error), alert=True), visible=True)
-            yield [models.default, failed, *self._offer(models.default, own, self._worn(settings, values))]
+        for chosen, word, here in choose_model(models, name):
+            yield [chosen, word, *(self._offer(here, own, self._worn(settings, values)) if here else keep)]
 
     def _wear_own(self, own: Offers, *values: Any) -> list[Any]:
         """Let new adapters of the visitor's join the switches, switched on."""
@@ -222,10 +189,8 @@ class _LoraPage:
             return [gr.skip()] * len(self.page.outputs)
         settings, notes = AdaptSettings.lenient(query)
         models = self._services.models
-        if settings.model and settings.model not in models.choices:
-            notes.append(f"model: {settings.model[:40]} is not offered here; using {models.default}.")
-        if settings.model not in models.choices:
-            settings = settings.model_copy(update={"model": models.default})
+        settings, more = with_model_here(settings, models)
+        notes += more
         offered = offers_here(models, settings.model)
         if settings.adapters != AdaptSettings.default("adapters"):
             notes += unshown(settings, offered)

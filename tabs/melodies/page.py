@@ -10,6 +10,7 @@ import gradio as gr
 
 from lab.errors import VisitorError
 from lab.music.composing import MelodySettings, View, compose
+from tabs.asking import add_examples
 from tabs.melodies.api import add_api
 from tabs.melodies.blind import BlindPanel
 from tabs.melodies.cards import piece_card
@@ -83,11 +84,7 @@ class _MelodiesPage:
         with gr.Accordion("Instrument, tempo, key", open=False):
             components |= add_manner()
         openings.wire(components["meter"], components["mode"])
-        self._example_buttons = []
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            for title, settings in EXAMPLES:
-                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        self._example_buttons = add_examples(EXAMPLES)
         with gr.Tabs(elem_id="sd-melody-tools", overflow_behavior="wrap") as self._tools:
             with gr.Tab(VIEW_TITLES[View.COMPARE], id=View.COMPARE.value) as compare_tab:
                 self._compare = ComparePanel(services)

@@ -18,6 +18,7 @@ from lab.text.rows import Candidate, Distribution, Reason, Token
 from lab.text.strategies import Kind, Strategy
 from lab.text.sweep import Point, Sweep
 from lab.text.tree import Node, Tree
+from tabs.asking import model_facts
 from tabs.decoding import render
 from tabs.decoding.render.board import MEASURES
 
@@ -173,9 +174,7 @@ def test_model_facts_are_escaped_where_they_are_shown(payload: str, language_mod
     from dataclasses import replace
 
     model = replace(language_model, title=payload)
-    assert read(render.message(render.model_facts(model))).text.startswith(
-        payload + ": 0.0 million parameters, 2 layers"
-    )
+    assert read(render.message(model_facts(model))).text.startswith(payload + ": 0.0 million parameters, 2 layers")
 
 
 def tree_of(payload: str) -> Tree:

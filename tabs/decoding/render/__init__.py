@@ -1,6 +1,6 @@
 """From results of the Decoding tab to what its components show. Pure functions; all text is escaped."""
 
-from tabs.decoding.render.board import LEGEND, board, empty_board, model_facts, run_status, token_summary
+from tabs.decoding.render.board import LEGEND, board, empty_board, run_status, token_summary
 from tabs.decoding.render.game import GAME_COLUMNS, game, game_table
 from tabs.decoding.render.step import STEP_COLUMNS, step_label, step_plot, step_summary, step_table
 from tabs.decoding.render.sweep import POINT_COLUMNS, SAMPLE_COLUMNS, sweep_plot, sweep_samples, sweep_table
@@ -19,7 +19,6 @@ __all__ = [
     "game",
     "game_table",
     "message",
-    "model_facts",
     "notes_html",
     "plain_markdown",
     "progress",

@@ -12,7 +12,7 @@ from lab.text.strategies import EXPLANATIONS, Kind
 from tabs.rendering import notes_html, progress
 
 if TYPE_CHECKING:
-    from lab.text.models import LanguageModel
+    pass
 
 MEASURES = (
     (
@@ -42,14 +42,6 @@ def run_status(comparison: Comparison, notes: Sequence[str]) -> str:
     written = sum(len(column.tokens) for column in comparison.columns)
     total = comparison.settings.max_new_tokens * len(comparison.columns)
     return progress(min(written / total, 0.99), notes)
-
-
-def model_facts(model: LanguageModel) -> str:
-    """Return what a model is, in a line."""
-    return (
-        f"{model.title}: {model.parameters / 1e6:,.1f} million parameters, {model.layers} layers of width "
-        f"{model.width}, {len(model.vocabulary):,} tokens, context {model.context}. All of them frozen."
-    )
 
 
 def board(comparison: Comparison) -> str:
