@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lab.importing import importing
 from lab.lora import Adapter, LoRALinear, inject
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def check_peft(
         tell: is told what is going on.
     """
     tell("Loading PEFT …")
-    import peft  # noqa: F401  it takes seconds
+    with importing():
+        import peft  # noqa: F401  it takes seconds
 
     base = copy.deepcopy(network.get_submodule(layer))
     for kind, module in (("Conv1D", base), ("nn.Linear", _as_linear(base))):

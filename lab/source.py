@@ -10,6 +10,8 @@ import inspect
 from functools import cache
 from pathlib import Path
 
+from lab.importing import importing
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -44,7 +46,8 @@ def source_of_processor(name: str) -> str:
     """
     import textwrap
 
-    from transformers.generation import logits_process
+    with importing():
+        from transformers.generation import logits_process
 
     processor = getattr(logits_process, name, None)
     if processor is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.errors import ModelUnavailable
+from lab.importing import importing
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -127,6 +128,7 @@ class Embedder:
 
     # From here on everything runs in the owner thread.
 
+    @importing()
     def _load(self, name: str, folder: Path) -> None:
         if name in self._models:  # another visitor wanted it at the same time
             return

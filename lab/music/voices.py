@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import ModelUnavailable
+from lab.importing import importing
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -126,6 +127,7 @@ class Voices:
             return self._base
         return self._adapters / f"bach-{voice}"
 
+    @importing()
     def _load(self, voice: Voice, folder: Path) -> Engine:
         from lab.lora import load_peft
         from lab.text.engine import Engine

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ModelUnavailable
+from lab.importing import importing
 from lab.text.adapters import BUILT_IN, ShippedAdapter, add_shipped
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class Models:
         return load_folder(folder, name, self._titles[name], self._threads)
 
 
+@importing()
 def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> LanguageModel:
     """Load a GPT-2 with its tokenizer from a folder in the form that ``save_pretrained`` writes; safetensors only.
 
