@@ -135,7 +135,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="where guesses and votes are kept, without names; “memory” for nowhere (default: %(default)s)",
     )
     parser.add_argument(
-        "--mcp", action="store_true", help="offer the API names as tools of an MCP server too; needs gradio[mcp]"
+        "--mcp", action="store_true", help="offer the API names as tools of an MCP server too; needs requirements-mcp.txt"
     )
     return parser.parse_args(argv)
 

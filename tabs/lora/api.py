@@ -39,6 +39,7 @@ def add_api(services: Services) -> None:
         except VisitorError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    adapt_text.__name__ = "adapt"  # what the tool is called where the app is an MCP server
     gr.api(adapt_text, api_name="adapt")
 
 
