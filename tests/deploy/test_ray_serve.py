@@ -14,6 +14,9 @@ import pytest
 
 ray = pytest.importorskip("ray", reason="Ray is an optional extra: deploy/requirements-ray.txt")
 
+# Read when ray.serve is imported: a busy machine takes longer than the 5 seconds after which a new proxy is given up.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "50")
+
 pytestmark = [pytest.mark.smoke, pytest.mark.timeout(900)]  # four processes import torch, one more after the loss
 
 PORT = 8017
