@@ -81,6 +81,13 @@ def test_a_link_of_an_earlier_release_opens_what_it_did(link: str, wanted: str) 
         assert made == settings(**json.loads(wanted))
 
 
-def test_stored_links_are_of_several_tabs() -> None:
+def test_stored_links_are_of_all_tabs() -> None:
     assert len(STORED) >= 10
-    assert {opened(link)[0] for link, _ in STORED} >= {"decoding", "melodies", "reflection"}
+    assert {opened(link)[0] for link, _ in STORED} == SETTINGS.keys()
+    assert any("z" in opened(link)[1] for link, _ in STORED)  # packed
+
+
+@pytest.mark.parametrize("slug", SETTINGS)
+def test_stored_links_set_most_of_what_a_tab_has(slug: str) -> None:
+    stored = {name for link, wanted in STORED if opened(link)[0] == slug for name in json.loads(wanted)}
+    assert len(stored) >= 0.8 * len(SETTINGS[slug].model_fields), SETTINGS[slug].model_fields.keys() - stored
