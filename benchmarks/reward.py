@@ -36,6 +36,7 @@ from lab.text.models import BUILT_IN, Models
 COUNTS = (10, 30, 100, 300, 1000)  # rankings
 OTHERS = {
     "words": (HeadKind.LINEAR, Features.WORDS),
+    "both": (HeadKind.LINEAR, Features.BOTH),
     "with prompt": (HeadKind.LINEAR, Features.WITH_PROMPT),
     "MLP": (HeadKind.MLP, Features.COMPLETION),
 }

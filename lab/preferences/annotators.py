@@ -81,8 +81,8 @@ def dialogue(text: str) -> float:
 
 
 def ten_words(text: str) -> float:
-    """Likes sentences of about ten words: the longer or the shorter they are, the worse."""
-    return -abs(-short_sentences(text) - 10)
+    """Likes sentences of about ten words: the longer or shorter, the worse; ten words off, all are equally bad."""
+    return -min(abs(-short_sentences(text) - 10), 10.0)
 
 
 def talk_and_tale(text: str) -> float:

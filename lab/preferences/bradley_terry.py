@@ -34,18 +34,22 @@ class Features(StrEnum):
     COMPLETION = "completion"  # its embedding
     WITH_PROMPT = "with prompt"  # and its product, number by number, with the prompt's
     WORDS = "words"  # the average of the vectors with which the embedder begins, without sense or order
+    BOTH = "both"  # its embedding, and that average
 
     def of(self, completions: Sequence[Completion], embed: Embed) -> np.ndarray:
-        """Return the features of completions, (completions, 384) or (completions, 768), float64.
+        """Return the features of completions, (completions, 384), or 768 with the prompt or both, float64.
 
         Raises:
             ModelUnavailable: if the embedder cannot be loaded.
         """
+        written = [completion.text for completion in completions]
         if self is Features.WORDS:
-            return average_words([completion.text for completion in completions]).astype(np.float64)
-        texts = embed([completion.text for completion in completions]).astype(np.float64)
+            return average_words(written).astype(np.float64)
+        texts = embed(written).astype(np.float64)
         if self is Features.COMPLETION:
             return texts
+        if self is Features.BOTH:
+            return np.concatenate([texts, average_words(written)], axis=1)
         prompts = embed([completion.prompt for completion in completions]).astype(np.float64)
         # Of unit length on average, so that regularisation treats both halves alike.
         return np.concatenate([texts, texts * prompts * texts.shape[1] ** 0.5], axis=1)

@@ -18,7 +18,7 @@ from lab.preferences.report import agreement_with_rule
 from lab.preferences.settings import RewardSettings
 from lab.preferences.standing import Standing, standings
 
-BETTER = 10  # shipped completions that each rejected text loses to
+BETTER = 30  # shipped completions that each rejected text loses to
 MAX_ADDED = 2_000  # pairs
 
 
@@ -93,6 +93,13 @@ def close_hole(
 def attack_words(pool: Pool) -> tuple[str, ...]:
     """Return the words from which the attack chooses: those that are frequent in the shipped completions."""
     return tuple(frequent_words([text for prompt in pool.train for text in prompt.texts]))
+
+
+def deceiving_words(learnt: Learnt, text: str) -> list[str]:
+    """Return the words of :func:`attack_words` by which the true rule does not like a text better: a text that has
+    them and is rewarded for them is an error of the model. All of them where the rule likes every one."""
+    words, score = attack_words(learnt.pool), learnt.annotator.score(text)
+    return [word for word in words if learnt.annotator.score(f"{text} {word}") <= score] or list(words)
 
 
 def dull_text(learnt: Learnt) -> str:

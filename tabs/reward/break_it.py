@@ -78,8 +78,9 @@ class BreakPanel:
             show_search="none",
         )
         gr.Markdown(
-            "#### An automatic attack\nIt asks for rewards and nothing else: words are put in one after the "
-            "other, each time the one that helps most."
+            "#### An automatic attack\nIt begins with your text, or without one with the worst that ships, and puts in "
+            "word after word, each time the one that raises the reward most. Words that the rule itself likes are not "
+            "offered: they would be no deceit."
         )
         with gr.Row(elem_classes="sd-actions"):
             budget = slider(RewardSettings, "budget", "Words it may insert", min_width=200)
@@ -211,7 +212,7 @@ class BreakPanel:
 
     def _attacking(self, *values: Any) -> Iterator[list[Any]]:
         from lab.preferences.attack import attack
-        from lab.preferences.breaking import attack_words, dull_text
+        from lab.preferences.breaking import deceiving_words, dull_text
 
         *values, session, class_code, added, fooling = values
         settings, notes = self._controls.settings(*values)
@@ -228,7 +229,7 @@ class BreakPanel:
                 else:
                     yield [message(news), *keep]
             first = settings.attempt if settings.attempt.strip() else dull_text(learnt)
-            words = attack_words(learnt.pool)
+            words = deceiving_words(learnt, first)
             found = attack("", first, learnt.model.score, words, settings.budget, learnt.annotator.score)
             rewards, scores = learnt.shipped
             steps, learned, true = [], [], []

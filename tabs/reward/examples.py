@@ -18,12 +18,12 @@ EXAMPLES: tuple[tuple[str, RewardSettings], ...] = (
         ),
     ),
     (
-        "Fool it by denying",
+        "Fool it with fine words",
         RewardSettings(
             view=View.BREAK,
             annotator="cheerful",
             source=Source.ANNOTATOR,
-            attempt="He was not at all amused, charmed, cheered or enchanted; there was no merriment.",
+            attempt="“How splendid, how marvellous, how magnificent!” cried the murderer, and went to the feast.",
         ),
     ),
 )

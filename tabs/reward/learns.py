@@ -28,6 +28,7 @@ FEATURES = [
     ("the text's embedding", str(Features.COMPLETION)),
     ("and its product with the prompt's", str(Features.WITH_PROMPT)),
     ("its words' vectors, averaged", str(Features.WORDS)),
+    ("both: embedding and words' vectors", str(Features.BOTH)),
 ]
 HEADS = [("linear: one weight per number", str(HeadKind.LINEAR)), ("small MLP", str(HeadKind.MLP))]
 

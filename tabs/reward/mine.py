@@ -21,6 +21,8 @@ MAX_UPLOAD = 2_000_000  # bytes
 MAX_DOWNLOAD = 20_000_000  # characters
 MAX_MINE = 2 * MAX_LINES  # rankings of one visitor
 SHOWN_PROBLEMS = 5
+MINE, OF_CLASS = "mine", "class"
+WHOSE = [("my own", MINE), ("all of my class, without names", OF_CLASS)]
 # The file is made in the page, so that no copy of a visitor's rankings lies on the server.
 SAVE_JS = """
 (text, name) => {
@@ -45,6 +47,10 @@ class MinePanel:
             self.table = gr.Dataframe(
                 headers=RANKING_COLUMNS, interactive=False, wrap=True, label="My rankings", max_height=320
             )
+            # Without a class there is nothing to choose.
+            self._whose = gr.Radio(
+                WHOSE, value=MINE, label="Download", visible=False, elem_id="sd-reward-whose", container=False
+            )
             with gr.Row(elem_classes="sd-actions"):
                 self._pairs = gr.Button("Download pairs (TRL)", min_width=170, scale=0)
                 self._full = gr.Button("Download rankings", min_width=160, scale=0)
@@ -57,14 +63,15 @@ class MinePanel:
     @property
     def changed(self) -> tuple[Any, list[Any], list[Any]]:
         """Function, inputs and outputs that show what is kept."""
-        return self.show, [self._shared.session, self._shared.class_code], [self.summary, self.table]
+        whose = [self._shared.session, self._shared.class_code]
+        return self.show, whose, [self.summary, self.table, self._whose]
 
     def wire(self) -> None:
         """Connect buttons."""
         for button, full in ((self._pairs, False), (self._full, True)):
             made = button.click(
-                lambda session, full=full: self.download(session, full),
-                self._shared.session,
+                lambda *values, full=full: self.download(*values, full=full),
+                [self._shared.session, self._shared.class_code, self._whose],
                 [self.said, self._text, self._name],
                 **PRIVATE,
             )
@@ -80,14 +87,15 @@ class MinePanel:
         sent.then(refresh, inputs, outputs, **PRIVATE)
 
     def show(self, session: str, class_code: str) -> list[Any]:
-        """Return the summary and the visitor's own rankings."""
+        """Return the summary, the visitor's own rankings, and whether there is a class's to choose."""
         store = self._shared.services.store
         try:
             mine = store.rankings(session=session) if session else []
             of_class = fair(store.rankings(class_code=class_code)) if class_code else []
-            return [self._told(mine, of_class, class_code), ranking_table(mine)]
+            told = self._told(mine, of_class, class_code)
+            return [told, ranking_table(mine), gr.update(visible=bool(class_code))]
         except VisitorError as error:
-            return [message(str(error), alert=True), gr.skip()]
+            return [message(str(error), alert=True), gr.skip(), gr.skip()]
 
     @staticmethod
     def _told(mine: list[Ranking], of_class: list[Ranking], class_code: str) -> str:
@@ -96,19 +104,26 @@ class MinePanel:
         found = agreement(of_class) if of_class else None
         return agreement_html(len(mine), class_code, of_class, found)
 
-    def download(self, session: str, full: bool) -> list[Any]:
-        """Return a word about it, the file's text and its name."""
+    def download(self, session: str, class_code: str, whose: str, full: bool) -> list[Any]:
+        """Return a word about it, the file's text and its name.
+
+        A class's is what its members ranked for the class, not what they ranked for themselves.
+        """
+        of_class = whose == OF_CLASS and bool(class_code)
+        who = {"class_code": class_code} if of_class else {"session": session}
         try:
-            lines = list(self._shared.services.store.export_jsonl(session=session, full=full)) if session else []
+            lines = list(self._shared.services.store.export_jsonl(**who, full=full)) if of_class or session else []
         except VisitorError as error:
             return [message(str(error), alert=True), "", ""]
         text = "".join(f"{line}\n" for line in lines)
         if not lines:
-            return [message("There is nothing to download: no ranking of yours, or all are ties."), "", ""]
+            whom = "your class" if of_class else "yours"
+            return [message(f"There is nothing to download: no ranking of {whom}, or all are ties."), "", ""]
         if len(text) > MAX_DOWNLOAD:
             return [message("That is more than fits into one file.", alert=True), "", ""]
         what = "ranking" if full else "pair"
-        return [message(f"{len(lines):,} {what}{'s' * (len(lines) != 1)}."), text, f"{what}s.jsonl"]
+        name = f"class-{class_code}-{what}s.jsonl" if of_class else f"{what}s.jsonl"
+        return [message(f"{len(lines):,} {what}{'s' * (len(lines) != 1)}."), text, name]
 
     def upload(self, path: str | None, session: str) -> list[Any]:
         """Keep the rankings of a file as the visitor's own, not the class's; what cannot be read is told by line."""

@@ -22,6 +22,7 @@ SEEN = {
     Features.COMPLETION: "the embedding",
     Features.WITH_PROMPT: "the embedding, and of its product with the prompt's",
     Features.WORDS: "the average of the encoder's word vectors",
+    Features.BOTH: "the embedding, and of the average of the encoder's word vectors",
 }
 
 

@@ -109,6 +109,9 @@ def test_features_with_the_prompt() -> None:
     expected = embed(["a"])[0] * embed(["q"])[0] * np.sqrt(WIDTH)
     assert values[1, WIDTH:] == pytest.approx(expected, rel=1e-6)
     assert Features.COMPLETION.of(completions, embed).shape == (3, WIDTH)
+    both = Features.BOTH.of(completions, embed)
+    apart = [features.of(completions, embed) for features in (Features.COMPLETION, Features.WORDS)]
+    assert np.array_equal(both, np.concatenate(apart, axis=1))
 
 
 def test_a_model_scores_texts_and_pairs() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import lab.preferences.learning as module
 from lab.preferences import Item, PreferenceError
-from lab.preferences.breaking import close_hole, dull_text, rejections
+from lab.preferences.breaking import attack_words, close_hole, deceiving_words, dull_text, rejections
 from lab.preferences.learning import Learner, fair
 from lab.preferences.pairs import Completion, Ranked
 from lab.preferences.settings import RewardSettings, Source
@@ -128,3 +128,6 @@ def test_a_hole_is_closed(learner: Learner) -> None:
     with pytest.raises(PreferenceError, match="no shipped text is better"):
         rejections(learnt, [" happy" * 30])
     assert learnt.annotator.score(dull_text(learnt)) <= -3
+    # The rule's own words are no deceit, so the attack is not offered them.
+    every, offered = attack_words(learnt.pool), deceiving_words(learnt, text)
+    assert "happy" in every and "happy" not in offered and "table" in offered

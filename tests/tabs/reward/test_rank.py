@@ -111,7 +111,7 @@ def test_a_store_that_fails_is_told_and_the_order_stays(page: _RewardPage, found
     assert "is closed" in said and rest == [SKIP] * 6
     assert "is closed" in page._panels[View.RANK].undo(found, "me")[0]
     assert "is closed" in page._mine.show("me", "7b")[0]
-    assert "is closed" in page._mine.download("me", True)[0]
+    assert "is closed" in page._mine.download("me", "", "mine", True)[0]
 
 
 def test_pairs_follow_the_order(page: _RewardPage, found: Round) -> None:
@@ -140,15 +140,32 @@ def test_download_and_upload_are_the_way_there_and_back(page: _RewardPage, found
     add(page, found, moved(found, [[2], [0, 1]]), "me")
     add(page, found, moved(found, [[0], [1], [2]]), "somebody")
     for full, count in ((False, 2), (True, 1)):
-        said, text, name = page._mine.download("me", full)
+        said, text, name = page._mine.download("me", "", "mine", full)
         assert len(text.splitlines()) == count
         file = tmp_path / name
         file.write_text(text, encoding="utf-8")
         said, session, _ = page._mine.upload(str(file), "me2" if full else "me3")
         assert f"{count} ranking" in said and len(store_of(page).rankings(session=session)) == count
         assert not file.exists()  # nothing of it stays on the server
-    assert page._mine.download("", True)[1:] == ["", ""]
-    assert "nothing to download" in page._mine.download("nobody", True)[0]
+    assert page._mine.download("", "", "mine", True)[1:] == ["", ""]
+    assert "nothing to download" in page._mine.download("nobody", "", "mine", True)[0]
+
+
+def test_a_class_s_rankings_are_downloaded_without_anybody_s_own(page: _RewardPage, found: Round) -> None:
+    order = moved(found, [[2], [0], [1]])
+    add(page, found, order, "me", code="7b")
+    add(page, found, order, "other", code="7b")
+    add(page, found, moved(found, [[1], [0], [2]]), "other", code="8a")
+    add(page, found, moved(found, [[0, 1], [2]]), "other")
+    said, text, name = page._mine.download("me", "7b", "class", True)
+    assert ("2 rankings" in said, len(text.splitlines()), name) == (True, 2, "class-7b-rankings.jsonl")
+    assert "other" not in text and '"me"' not in text
+    assert len(page._mine.download("", "7b", "class", False)[1].splitlines()) == 6
+    assert "no ranking of your class" in page._mine.download("me", "9c", "class", True)[0]
+    # Without a class the choice means nothing: it must not open everybody's.
+    assert len(page._mine.download("other", "", "class", True)[1].splitlines()) == 3  # all of their own
+    assert page._mine.download("", "", "class", True)[1:] == ["", ""]
+    assert page._mine.show("me", "7b")[2]["visible"] and not page._mine.show("me", "")[2]["visible"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +194,7 @@ def test_of_a_hostile_upload_the_good_lines_are_kept_as_text(page: _RewardPage, 
     assert f"{len(PAYLOADS)} rankings added. 1 were there already" in said
     assert "and 4 more lines" in said
     assert [one.prompt for one in store_of(page).rankings()] == PAYLOADS
-    summary, table = page._mine.show("me", "")
+    summary, table, _ = page._mine.show("me", "")
     assert {tag for tag, _ in Page(summary).tags} == {"dl", "div", "dt", "dd"}
     assert table[0][1] == " ".join(PAYLOADS[-1].split())
     with pytest.raises(RuntimeError, match="No file"):
