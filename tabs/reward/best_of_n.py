@@ -12,7 +12,16 @@ from lab.preferences.settings import RewardSettings, View
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, show_when_ready, wire_stories
+from tabs.reward.panels import (
+    LEARNS,
+    OVERDONE,
+    add_plot,
+    add_stories,
+    follow,
+    prompt_choices,
+    show_when_ready,
+    wire_stories,
+)
 from tabs.reward.render.best_of_n import (
     CURVE_COLUMNS,
     DRAWN_COLUMNS,
@@ -34,10 +43,9 @@ PLOTTED = (
     "on one axis. The orange line must rise: it is what is chosen by. The blue one need not."
 )
 EMPTY = '<p class="sd-empty">Press Choose, or move the slider: the reward model picks one of n completions.</p>'
-OVERDONE = {"source": "annotator", "annotator": "ten-words", "rankings": 100, "head": "linear", "features": "words"}
 STORIES = (
-    ("Too much of a good thing", {**OVERDONE, "n": 64}),
-    ("The same, in moderation", {**OVERDONE, "n": 8}),
+    ("Too much of a good thing", {**OVERDONE, "n": 64, "among": 4}),
+    ("The same, in moderation", {**OVERDONE, "n": 8, "among": 4}),
     ("A taste that was learned", {**OVERDONE, "annotator": "short-sentences", "rankings": 1000, "n": 32}),
     ("No choice: n = 1", {"n": 1}),
 )
@@ -59,7 +67,7 @@ class BestOfNPanel:
         with gr.Row(elem_classes="sd-actions"):
             self.button = gr.Button("Choose", variant="primary", min_width=120, scale=0, elem_id="sd-reward-best-go")
             self._status = gr.HTML("", elem_classes="sd-status")
-        self._board = gr.HTML(EMPTY, elem_id="sd-reward-best-board")
+        self.board = gr.HTML(EMPTY, elem_id="sd-reward-best-board")
         # In the page from the start: what is sent to parts that are only being made gets lost.
         with gr.Column(visible="hidden") as self._details:
             self._plot, self._table = add_plot(PLOTTED, CURVE_COLUMNS, "Expectations")
@@ -79,7 +87,7 @@ class BestOfNPanel:
         """Components that a run sets."""
         return [
             self._status,
-            self._board,
+            self.board,
             self._details,
             self._plot,
             self._table,

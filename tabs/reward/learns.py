@@ -15,6 +15,7 @@ from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, Source
 from tabs.controls import slider
 from tabs.reward.examples import EXAMPLES
+from tabs.reward.panels import OVERDONE
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,11 @@ SOURCES = [
 ]
 FEATURES = [
     ("the text's embedding", str(Features.COMPLETION)),
-    ("and its product with the prompt's", str(Features.WITH_PROMPT)),
+    ("… and its product with the prompt's", str(Features.WITH_PROMPT)),
     ("its words' vectors, averaged", str(Features.WORDS)),
-    ("both: embedding and words' vectors", str(Features.BOTH)),
+    ("embedding and words' vectors", str(Features.BOTH)),
 ]
-HEADS = [("linear: one weight per number", str(HeadKind.LINEAR)), ("small MLP", str(HeadKind.MLP))]
+HEADS = [("a linear head", str(HeadKind.LINEAR)), ("a small MLP", str(HeadKind.MLP))]
 
 
 def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
@@ -38,16 +39,17 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
     default = RewardSettings.default
     accordion = gr.Accordion("The reward model learns from …", open=True, visible=False, elem_id="sd-reward-learns")
     with accordion, gr.Row():
-        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=190)
+        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=180, scale=4)
         annotator = gr.Dropdown(
             [(one.title, name) for name, one in ANNOTATORS.items()],
             value=default("annotator"),
             label="Annotator: the true rule",
-            min_width=190,
+            min_width=210,
+            scale=5,
         )
-        rankings = slider(RewardSettings, "rankings", "The annotator's rankings", step=10, min_width=190)
-        head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=190)
-        features = gr.Dropdown(FEATURES, value=str(default("features")), label="What the head sees", min_width=190)
+        rankings = slider(RewardSettings, "rankings", "Its rankings", step=10, min_width=170, scale=3)
+        head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=130, scale=3)
+        features = gr.Dropdown(FEATURES, value=str(default("features")), label="What the head sees", min_width=210, scale=5)
     return accordion, {
         "source": source,
         "annotator": annotator,
@@ -58,8 +60,8 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
 
 
 def warm(learner: Learner) -> None:
-    """Fit what the examples ask for, so that a click shows them at once."""
-    for settings in (RewardSettings(), *(settings for _, settings in EXAMPLES)):
+    """Fit what the examples and the first sight of the tools ask for, so that a click shows them at once."""
+    for settings in (RewardSettings(), RewardSettings(**OVERDONE), *(settings for _, settings in EXAMPLES)):
         try:
             learner.learn(settings)
         except (VisitorError, OSError) as error:

@@ -12,7 +12,16 @@ from lab.preferences.settings import RewardSettings, View
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, prompt_choices, show_when_ready, wire_stories
+from tabs.reward.panels import (
+    LEARNS,
+    OVERDONE,
+    add_plot,
+    add_stories,
+    follow,
+    prompt_choices,
+    show_when_ready,
+    wire_stories,
+)
 from tabs.reward.render.leash import LEASH_COLUMNS, leash_plot, leash_status, leash_table, leash_words, moved_html
 from tabs.reward.shared import Controls, Shared
 
@@ -27,7 +36,6 @@ PLOTTED = (
     "Where the blue line bends down while the orange one rises, the policy exploits errors of the reward model."
 )
 EMPTY = '<p class="sd-empty">Press Hold, or move the slider: probability moves to what the reward model likes.</p>'
-OVERDONE = {"source": "annotator", "annotator": "ten-words", "rankings": 100, "head": "linear", "features": "words"}
 STORIES = (
     ("Reward hacking: leash off", {**OVERDONE, "log_beta": -2.0, "leash_among": 0}),
     ("The same on a leash", {**OVERDONE, "log_beta": -0.4, "leash_among": 0}),
@@ -60,7 +68,7 @@ class LeashPanel:
         with gr.Row(elem_classes="sd-actions"):
             self.button = gr.Button("Hold", variant="primary", min_width=120, scale=0, elem_id="sd-reward-leash-go")
             self._status = gr.HTML("", elem_classes="sd-status")
-        self._words = gr.HTML(EMPTY, elem_id="sd-reward-leash-words")
+        self.board = gr.HTML(EMPTY, elem_id="sd-reward-leash-words")
         # In the page from the start: what is sent to parts that are only being made gets lost.
         with gr.Column(visible="hidden") as self._details:
             self._plot, self._table = add_plot(PLOTTED, LEASH_COLUMNS, "Expectations")
@@ -69,7 +77,7 @@ class LeashPanel:
     @property
     def outputs(self) -> list[Any]:
         """Components that a run sets."""
-        return [self._status, self._words, self._details, self._plot, self._table, self._moved]
+        return [self._status, self.board, self._details, self._plot, self._table, self._moved]
 
     def wire(self, controls: Controls) -> None:
         """Connect button, sliders and stories."""

@@ -10,6 +10,7 @@ import gradio as gr
 from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, View
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
+from tabs.reward import best_of_n, leash
 from tabs.reward.api import add_api
 from tabs.reward.best_of_n import BestOfNPanel
 from tabs.reward.break_it import BreakPanel
@@ -17,6 +18,7 @@ from tabs.reward.examples import EXAMPLES
 from tabs.reward.learns import add_learns, warm
 from tabs.reward.leash import LeashPanel
 from tabs.reward.mine import MinePanel
+from tabs.reward.panels import at_first_sight
 from tabs.reward.rank import RankPanel
 from tabs.reward.score import ScorePanel
 from tabs.reward.shared import Controls, Shared
@@ -50,6 +52,9 @@ PANELS = {
     View.LEASH: LeashPanel,
     View.BREAK: BreakPanel,
 }
+
+# What these tools open on, unless the visitor has chosen or trained something before.
+FIRST_SEEN = {View.BEST_OF_N: best_of_n.STORIES[0][1], View.LEASH: leash.STORIES[0][1]}
 
 SOURCES = {
     "Rankings become pairs: pairs_of": ("lab.preferences.pairs", "pairs_of"),
@@ -95,6 +100,7 @@ class _RewardPage:
                     if view is View.RANK:
                         self._mine = MinePanel(shared)
         self._controls = Controls(components)
+        self._auto_run, self._link_notes = gr.State(""), gr.State(())
         rank, score, breaking = (self._panels[view] for view in (View.RANK, View.SCORE, View.BREAK))
         rank.wire(self._controls, components["source"], self._mine.changed)
         for view, panel in self._panels.items():
@@ -112,8 +118,17 @@ class _RewardPage:
             )
         tabs[View.SCORE].select(score.offer, shared.session, score.ranking, **PRIVATE)
         tabs[View.BREAK].select(**breaking.show_board, **PRIVATE)
+        for view, story in FIRST_SEEN.items():
+            at_first_sight(
+                tabs[view],
+                self._controls,
+                self._panels[view],
+                view,
+                story,
+                self._auto_run,
+                self._panels[View.TRAIN].board,
+            )
         self._wire_examples()
-        self._auto_run, self._link_notes = gr.State(""), gr.State(())
         outputs = [*self._controls.all, self._tools, self._learns_box, self._auto_run, self._link_notes]
         self.page = Page(outputs, self._restore, self._after_restore)
 

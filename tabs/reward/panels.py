@@ -9,7 +9,9 @@ import gradio as gr
 
 from lab.errors import VisitorError
 from lab.preferences.choosing import held_out_prompts
-from lab.preferences.settings import RewardSettings, View
+from lab.preferences.heads import HeadKind
+from lab.preferences.overoptimisation import EXAMPLE
+from lab.preferences.settings import RewardSettings, Source, View
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.shared import Controls
@@ -19,6 +21,14 @@ T = TypeVar("T")
 
 LEARNS = ("source", "annotator", "rankings", "head", "features")  # settings of what the reward model learns from
 Story = tuple[str, Mapping[str, Any]]
+# A case in which the learned reward can be overdone, as lab.preferences.overoptimisation has it.
+OVERDONE = {
+    "source": str(Source.ANNOTATOR),
+    "annotator": EXAMPLE.annotator,
+    "rankings": EXAMPLE.rankings,
+    "head": str(HeadKind.LINEAR),
+    "features": str(EXAMPLE.features),
+}
 
 
 def prompt_choices() -> list[tuple[str, int]]:
@@ -27,9 +37,10 @@ def prompt_choices() -> list[tuple[str, int]]:
 
 
 class Panel(Protocol):
-    """A tool of the tab, once it is wired."""
+    """A tool of the tab, once it is wired. ``board`` is what shows that nothing was run yet."""
 
     inputs: list[Any]
+    board: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
@@ -53,12 +64,50 @@ def wire_stories(
     for button, changes in buttons:
 
         def tell(*values: Any, changes: Mapping[str, Any] = changes) -> list[Any]:
-            settings, _ = controls.settings(*values)
-            wanted = settings.model_dump() | {"view": view} | dict(changes)
-            return controls.updates(RewardSettings.lenient(wanted)[0])
+            return controls.updates(changed(controls.settings(*values)[0], view, changes))
 
         told = button.click(tell, controls.all, controls.all, queue=False, **PRIVATE)
         told.then(panel.run, panel.inputs, panel.outputs, **PRIVATE)
+
+
+def changed(settings: RewardSettings, view: View, changes: Mapping[str, Any]) -> RewardSettings:
+    """Return settings of which only the tool and what a story is about are others."""
+    return RewardSettings.lenient(settings.model_dump() | {"view": view} | dict(changes))[0]
+
+
+def at_first_sight(
+    tab: gr.Tab,
+    controls: Controls,
+    panel: Panel,
+    view: View,
+    story: Mapping[str, Any],
+    linked: gr.State,
+    trained: gr.HTML,
+) -> None:
+    """Let a tool that is opened for the first time show something: what the visitor's own choice comes to; and if
+    nothing was chosen or trained yet, a story.
+
+    Args:
+        linked: the tool that a link asked for and that runs by itself, empty without a link.
+        trained: what Train shows.
+    """
+    untrained, blank = trained.value, panel.board.value
+
+    def begin(linked: str, trained: str, shown: str, *values: Any) -> list[Any]:
+        settings, _ = controls.settings(*values)
+        chosen = any(getattr(settings, name) != RewardSettings.default(name) for name in LEARNS)
+        if linked or chosen or trained != untrained or shown != blank:
+            return [gr.skip()] * len(controls.all)
+        return controls.updates(changed(settings, view, story))
+
+    def first(linked: str, shown: str, *values: Any) -> Iterator[list[Any]]:
+        if linked == view or shown != blank:
+            yield [gr.skip()] * len(panel.outputs)
+        else:
+            yield from panel.run(*values)
+
+    begun = tab.select(begin, [linked, trained, panel.board, *controls.all], controls.all, **PRIVATE)
+    begun.then(first, [linked, panel.board, *panel.inputs], panel.outputs, **PRIVATE)
 
 
 def follow(controls: Controls, panel: Panel, view: View, names: Sequence[str]) -> None:

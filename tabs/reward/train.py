@@ -61,7 +61,7 @@ class TrainPanel:
             self.button = gr.Button("Train", variant="primary", min_width=120, scale=0, elem_id="sd-reward-train-go")
             self._stop = gr.Button("Stop", min_width=90, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status")
-        self._board = gr.HTML(EMPTY, elem_id="sd-reward-train-board")
+        self.board = gr.HTML(EMPTY, elem_id="sd-reward-train-board")
         # In the page from the start: what is sent to parts that are only being made gets lost.
         with gr.Column(visible="hidden") as self._details:
             self._curve, self._curve_table = add_plot(EXPLAINED["curve"], CURVE_COLUMNS, "Learning curve")
@@ -78,7 +78,7 @@ class TrainPanel:
         """Components that a run sets."""
         return [
             self._status,
-            self._board,
+            self.board,
             self._details,
             self._curve,
             self._curve_table,
