@@ -32,6 +32,7 @@ from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import PRIVATE, Page, Services
+from tabs.quick import routes
 from tabs.sessions import CAPACITY, lighten
 from tabs.theme import head, style, theme
 from tabs.workshop.banner import Banner
@@ -160,6 +161,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             server_port=options.port,
             share=options.share,
             **appearance(),
+            app_kwargs={"routes": routes()},
             run_history=False,
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,

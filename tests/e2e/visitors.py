@@ -104,7 +104,7 @@ class Visitors:
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
-        self._url = url
+        self.url = url
         self._contexts: list[BrowserContext] = []
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -117,7 +117,7 @@ class Visitors:
         context.on("request", lambda request: self.requests.append(request.url))
         context.on("page", lambda page: page.on("websocket", lambda socket: self.requests.append(socket.url)))
         self._contexts.append(context)
-        return Visitor(context.new_page(), self._url)
+        return Visitor(context.new_page(), self.url)
 
     def photograph(self, folder: Path, name: str) -> None:
         """Keep a picture of every open page."""

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio
+
+from tabs.quick import EVENTS, FIND, page_script, quicker, routes
+
+SCRIPT = (
+    "class T{find_attached_events(e,t){let n=t.filter(t=>t.targets.find(([t])=>t===e.id)).map(t=>t.targets[0][1])"
+    ".filter(Boolean);return e.props.shared_props.attached_events=n,e}rerender(e,t){this.root=e}}"
+    "function Q$(e,t){if(e.id===t)return e;if(e.children)for(let n of e.children){let e=Q$(n,t);if(e)return e}return null}"
+)
+
+
+def test_the_script_of_the_pinned_gradio_is_made_quicker() -> None:
+    found = page_script()
+    assert found is not None, "this version of Gradio looks things up in another way: see tabs/quick.py"
+    name, script = found
+    own = Path(gradio.__file__).parent / "templates" / "frontend" / "assets" / name
+    before = own.read_text(encoding="utf-8")
+    assert FIND.search(before) and EVENTS.search(before)
+    assert not FIND.search(script) and not EVENTS.search(script)
+    assert script.count("sdFind(") == 2 and script.count("sdAttached(") == 2
+    assert [route.path for route in routes()] == [f"/assets/{name}"]
+
+
+def test_what_is_replaced_is_called_with_the_same_arguments() -> None:
+    script = quicker(SCRIPT)
+    assert "function Q$(e,t){return sdFind(e,t)}" in script
+    assert "find_attached_events(e,t){return e.props.shared_props.attached_events=sdAttached(e.id,t),e}" in script
+    assert "rerender(e,t){sdTrees=new WeakMap;this.root=e}" in script
+
+
+def test_another_script_is_served_as_it_is() -> None:
+    for script in ("", "let a=1;", SCRIPT + SCRIPT, SCRIPT.replace("return null", "return void 0")):
+        assert quicker(script) == script
