@@ -32,7 +32,7 @@ from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import PRIVATE, Page, Services
-from tabs.quick import routes
+from tabs.quick import quick_serving
 from tabs.sessions import CAPACITY, lighten
 from tabs.theme import head, style, theme
 from tabs.workshop.banner import Banner
@@ -136,7 +136,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="where guesses and votes are kept, without names; “memory” for nowhere (default: %(default)s)",
     )
     parser.add_argument(
-        "--mcp", action="store_true", help="offer the API names as tools of an MCP server too; needs requirements-mcp.txt"
+        "--mcp",
+        action="store_true",
+        help="offer the API names as tools of an MCP server too; needs requirements-mcp.txt",
     )
     return parser.parse_args(argv)
 
@@ -161,7 +163,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
             server_port=options.port,
             share=options.share,
             **appearance(),
-            app_kwargs={"routes": routes()},
+            app_kwargs=quick_serving(),
             run_history=False,
             max_threads=WORKER_THREADS,
             max_file_size=MAX_UPLOAD,

@@ -9,7 +9,8 @@ from tabs.quick import EVENTS, FIND, page_script, quicker, routes
 SCRIPT = (
     "class T{find_attached_events(e,t){let n=t.filter(t=>t.targets.find(([t])=>t===e.id)).map(t=>t.targets[0][1])"
     ".filter(Boolean);return e.props.shared_props.attached_events=n,e}rerender(e,t){this.root=e}}"
-    "function Q$(e,t){if(e.id===t)return e;if(e.children)for(let n of e.children){let e=Q$(n,t);if(e)return e}return null}"
+    "function Q$(e,t){if(e.id===t)return e;if(e.children)for(let n of e.children){let e=Q$(n,t);if(e)return e}"
+    "return null}"
 )
 
 
