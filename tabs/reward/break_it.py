@@ -42,8 +42,8 @@ likes and the true rule does not.** Words that merely keep good company will oft
 """
 EMPTY_ATTEMPT = "There is no text yet. Write one that the model might fall for."
 NOTHING_TO_REJECT = "No text has fooled the model yet. Try one, or let the machine attack."
-COLUMN_WIDTHS = ["70px", "110px", "110px", "150px", "190px", "420px"]
-CLOSED_WIDTHS = ["380px", "140px", "100px", "140px", "100px", "190px"]
+COLUMN_WIDTHS = ["70px", "110px", "110px", "150px", "190px", "580px"]
+CLOSED_WIDTHS = ["540px", "140px", "100px", "140px", "100px", "190px"]
 KEPT_TEXTS = 8  # that fooled the model, the newest
 FAILED = VisitorError("The reward model could not be trained.")
 ATTACK_FAILED = VisitorError("The attack could not be carried out.")

@@ -39,7 +39,7 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
     default = RewardSettings.default
     accordion = gr.Accordion("The reward model learns from …", open=True, visible=False, elem_id="sd-reward-learns")
     with accordion, gr.Row():
-        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=180, scale=4)
+        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=180, scale=3)
         annotator = gr.Dropdown(
             [(one.title, name) for name, one in ANNOTATORS.items()],
             value=default("annotator"),
@@ -47,9 +47,11 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
             min_width=210,
             scale=5,
         )
-        rankings = slider(RewardSettings, "rankings", "Its rankings", step=10, min_width=170, scale=3)
+        rankings = slider(RewardSettings, "rankings", "Its rankings", step=10, min_width=210, scale=4)
         head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=130, scale=3)
-        features = gr.Dropdown(FEATURES, value=str(default("features")), label="What the head sees", min_width=210, scale=5)
+        features = gr.Dropdown(
+            FEATURES, value=str(default("features")), label="What the head sees", min_width=210, scale=5
+        )
     return accordion, {
         "source": source,
         "annotator": annotator,

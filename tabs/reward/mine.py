@@ -45,7 +45,12 @@ class MinePanel:
         self.summary = gr.HTML("")
         with gr.Accordion("My rankings: list, download, upload", open=False):
             self.table = gr.Dataframe(
-                headers=RANKING_COLUMNS, interactive=False, wrap=True, label="My rankings", max_height=320
+                headers=RANKING_COLUMNS,
+                column_widths=["50px", "310px", "180px", "430px", "180px"],
+                interactive=False,
+                wrap=True,
+                label="My rankings",
+                max_height=320,
             )
             # Without a class there is nothing to choose.
             self._whose = gr.Radio(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lab.errors import VisitorError
-from lab.preferences import PreferenceError, checked_class_code, checked_session
+from lab.preferences import Item, PreferenceError, checked_class_code, checked_session
 from lab.preferences.rounds import PROMPTS, Round, class_settings, write_round
 from lab.preferences.settings import RewardSettings, Source
 from lab.text.adapters import add_shipped
@@ -240,7 +240,7 @@ class RankPanel:
             told = message(f"{title}{len(found.items)} completions. Put them in order, best first.")
         else:
             told = message(ONE, alert=True)
-        entries = [Entry(item.completion) for item in found.items]
+        entries = [entry(item) for item in found.items]
         state = "ready" if ready else "kept" if found.done else "writing"
         return [
             told + notes_html([*notes, *found.notes]) if found.done else told,
@@ -292,7 +292,7 @@ class RankPanel:
             return [message(str(error), alert=True), *keep]
         tied = len(set(order.ranks)) == 1
         words = AGAIN if not new else ALL_TIED if tied else f"Kept: {order_in_words(order.ranks)}."
-        entries = [Entry(item.completion, author(item)) for item in found.items]
+        entries = [entry(item, author(item)) for item in found.items]
         # Who ranks wants to see what comes of it: unless something else was chosen, the model learns from that now.
         learns = gr.skip() if source != Source.ANNOTATOR else str(Source.CLASS if code else Source.OWN)
         return [
@@ -319,13 +319,18 @@ class RankPanel:
         told = message(f"Taken back: {order_in_words(last.ranks)} for “{last.prompt[:60]}”.")
         if not isinstance(found, Round) or (last.prompt, last.items) != (found.prompt, found.items):
             return [told, *keep]
-        entries = [Entry(item.completion) for item in found.items]
+        entries = [entry(item) for item in found.items]
         return [
             told,
             listing(found.key, entries, "ready", groups_of(last.ranks), lead(found)),
             gr.update(interactive=True),
             gr.update(value="Skip"),
         ]
+
+
+def entry(item: Item, who: str = "") -> Entry:
+    """Return a completion as it is shown; a play begins with empty lines, which would look like a hole."""
+    return Entry(item.completion.lstrip("\n"), who)
 
 
 def adapters_of(model: LanguageModel) -> tuple[str, ...]:

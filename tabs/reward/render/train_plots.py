@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.preferences.report import CHANCE, Report
 from tabs.rendering import INK, calm
-from tabs.reward.render.train import GUESS, interval, percent
+from tabs.reward.render.train import GUESS, percent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -96,7 +96,7 @@ def curve_table(report: Report) -> list[list[str]]:
             f"{point.prompts:,}",
             percent(point.train_accuracy),
             percent(point.held_out.share),
-            interval(point.held_out),
+            f"{point.held_out.low:.0%} to {point.held_out.high:.0%}",
             f"{point.l2:g}",
         ]
         for point in report.curve
