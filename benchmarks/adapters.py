@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.decoding import NEW_TOKENS, decode, seconds
-from benchmarks.report import Figure, parser, report
+from benchmarks.decoding import NEW_TOKENS, decode
+from benchmarks.report import Figure, parser, report, seconds
 from lab.errors import TuningError
 from lab.text.live_training import LiveSettings, Phase, train
 from lab.text.models import ASSETS, BUILT_IN, LanguageModel, load_folder
@@ -190,11 +190,7 @@ def while_one_trains(sides: Sides, repeats: int) -> list[Figure]:
     model = sides.model
     four = (None, *sides.names)
     alone = median(seconds(lambda: sides.engine(*four)) for _ in range(repeats))
-    # A text of the model's own: what is in it makes no difference to the time.
-    prompt = model.vocabulary.encode("The")
-    rows = [Row(prompt, STRATEGY, seed=seed, max_new_tokens=200) for seed in range(TRAINING_TOKENS // 200)]
-    text = "\n".join(model.vocabulary.text(ids) for ids in decode(model.engine, rows))
-    with training(model, text) as snapshots:
+    with training(model, own_text(model)) as snapshots:
         first = snapshots[-1]
         beside = []
         while snapshots[-1].step < first.step + TRAINING_STEPS and len(beside) < 20 * repeats:
@@ -217,6 +213,21 @@ def while_one_trains(sides: Sides, repeats: int) -> list[Figure]:
     ]
 
 
+def own_text(model: LanguageModel) -> str:
+    """Return a text of the model's own to train on: what is in it makes no difference to the time."""
+    prompt = model.vocabulary.encode("The")
+    rows = [Row(prompt, STRATEGY, seed=seed, max_new_tokens=200) for seed in range(TRAINING_TOKENS // 200)]
+    return "\n".join(model.vocabulary.text(ids) for ids in decode(model.engine, rows))
+
+
+def default_training(model: LanguageModel) -> list[Figure]:
+    """Measure a whole training at the defaults, process start and samples included, while nothing else goes on."""
+    text, settings = own_text(model), LiveSettings()
+    took = seconds(lambda: [*train(model, text, settings, threading.Event())])
+    meaning = f"a training at the defaults ({settings.steps} steps), from click to adapter"
+    return [Figure("default_training_s", meaning, took, "s", "about 60")]
+
+
 def speed(earlier: object, later: object) -> float:
     """Return steps per second between two snapshots, measurements of the held-out loss included."""
     return (later.step - earlier.step) / max(later.seconds - earlier.seconds, 1e-9)
@@ -235,7 +246,7 @@ def main() -> None:
         sides = Sides(model)
         figures = serving(sides, arguments.repeats)
         if not arguments.no_training:
-            figures += while_one_trains(sides, arguments.repeats)
+            figures += while_one_trains(sides, arguments.repeats) + default_training(model)
     finally:
         model.engine.close()
     facts = {

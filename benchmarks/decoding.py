@@ -21,7 +21,7 @@ from statistics import median, quantiles
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from benchmarks.report import Figure, parser, report
+from benchmarks.report import Figure, parser, report, seconds
 from lab.text.engine import Engine
 from lab.text.rows import Finished, Row
 from lab.text.strategies import Kind, Strategy, generate_arguments
@@ -128,13 +128,6 @@ def crowd(engine: Engine, visitors: int) -> list[float]:
 
     with ThreadPoolExecutor(visitors) as pool:
         return sorted(pool.map(visit, range(visitors)))
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Return how long an action takes."""
-    before = time.perf_counter()
-    action()
-    return time.perf_counter() - before
 
 
 def with_threads(count: int, action: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.report import Figure, parser, report
+from benchmarks.report import Figure, parser, report, seconds
 from lab.embeddings import BUILT_IN, Embedder, model
 from lab.embeddings.comparing import odd_examples, probe, solve_examples
 from lab.embeddings.concepts import all_entries, load_lists, load_map, load_senses, load_vectors
@@ -33,13 +33,6 @@ def new_texts(count: int, mark: str) -> list[str]:
     """Return sentences that nobody has embedded yet, of the lengths that the lists have."""
     entries = all_entries()[0]
     return [f"{entries[n % len(entries)]} {mark}{n}" for n in range(count)]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long something takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def speed(embedder: Embedder, count: int, repeats: int) -> list[Figure]:

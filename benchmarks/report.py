@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
     options.add_argument("--save", type=Path, help="write them to a file: docs/figures/NAME.json feeds the documents")
     return options
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long an action takes."""
+    before = time.perf_counter()
+    action()
+    return time.perf_counter() - before
 
 
 def report(
