@@ -281,8 +281,9 @@ def test_many_samples(desktop: Visitor) -> None:
     expect(desktop.page.get_by_text("self-BLEU", exact=True).first).to_be_visible()
     for setting, rows in (("Temperature 0.3", 5), ("Temperature 1.5", 5)):
         expect(desktop.rows(setting)).to_have_count(rows)  # one of the settings' table, the others are samples
-    # Once more by hand, with progress to be seen.
-    desktop.slider("Samples each").fill("5")
+    # Once more by hand, with progress to be seen: enough of it for a slow page too.
+    desktop.slider("Samples each").fill("32")
+    desktop.slider("New tokens").fill("60")
     desktop.press("Draw samples")
     expect(desktop.page.get_by_role("progressbar")).to_be_visible()
     expect(desktop.status).to_have_text(["Done."])
