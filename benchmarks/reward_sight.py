@@ -35,7 +35,7 @@ BATCH = 64
 SPREAD = 0.88  # mean distance from their mean of the sentence embeddings: all features are brought to it
 LEAST_TEXTS = 5  # that a word occurs in, to be counted
 RIDGES = (0.01, 0.1, 1.0, 10.0, 100.0)
-FAR = {"cheerful": (1, 2, 3), "short-sentences": (8, 16, 24)}  # differences of true scores
+FAR = {"cheerful": (1, 2, 3), "short-sentences": (0, 8, 16, 24)}  # differences of true scores
 
 
 def layers(texts: list[str]) -> np.ndarray:

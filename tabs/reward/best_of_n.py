@@ -13,6 +13,7 @@ from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.panels import (
+    CURED,
     LEARNS,
     OVERDONE,
     add_plot,
@@ -46,6 +47,7 @@ EMPTY = '<p class="sd-empty">Press Choose, or move the slider: the reward model 
 STORIES = (
     ("Too much of a good thing", {**OVERDONE, "n": 64, "among": 4}),
     ("The same, in moderation", {**OVERDONE, "n": 8, "among": 4}),
+    ("Cured: a head that can bend", {**CURED, "n": 64, "among": 4}),
     ("A taste that was learned", {**OVERDONE, "annotator": "short-sentences", "rankings": 1000, "n": 32}),
     ("No choice: n = 1", {"n": 1}),
 )

@@ -13,6 +13,7 @@ from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.panels import (
+    CURED,
     LEARNS,
     OVERDONE,
     add_plot,
@@ -39,6 +40,7 @@ EMPTY = '<p class="sd-empty">Press Hold, or move the slider: probability moves t
 STORIES = (
     ("Reward hacking: leash off", {**OVERDONE, "log_beta": -2.0, "leash_among": 0}),
     ("The same on a leash", {**OVERDONE, "log_beta": -0.4, "leash_among": 0}),
+    ("Leash off, but a head that can bend", {**CURED, "log_beta": -2.0, "leash_among": 0}),
     ("Hardly a step from the reference", {"log_beta": 1.5}),
 )
 

@@ -29,6 +29,8 @@ OVERDONE = {
     "head": str(HeadKind.LINEAR),
     "features": str(EXAMPLE.features),
 }
+# The cure: a head that can like some of a thing but not much of it, and the rankings that it takes to learn that.
+CURED = OVERDONE | {"rankings": 1000, "head": str(HeadKind.MLP)}
 
 
 def prompt_choices() -> list[tuple[str, int]]:
@@ -96,7 +98,8 @@ def at_first_sight(
     def begin(linked: str, trained: str, shown: str, *values: Any) -> list[Any]:
         settings, _ = controls.settings(*values)
         chosen = any(getattr(settings, name) != RewardSettings.default(name) for name in LEARNS)
-        if linked or chosen or trained != untrained or shown != blank:
+        learns = linked not in ("", View.RANK)  # ranking learns nothing, so a link to it says nothing of the model
+        if learns or chosen or trained != untrained or shown != blank:
             return [gr.skip()] * len(controls.all)
         return controls.updates(changed(settings, view, story))
 

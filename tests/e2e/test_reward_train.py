@@ -50,3 +50,30 @@ def test_a_reward_model_is_trained_chooses_and_is_held(phone: Visitor) -> None:
     link = page.locator(".sd-link input:visible, .sd-link textarea:visible")
     expect(link).to_have_value(re.compile("view=leash.*annotator=ten-words.*n=16.*log_beta=-2"))
     phone.sees_no_toast()
+
+
+def test_tools_open_on_something_telling(desktop: Visitor) -> None:
+    page = desktop.page
+    page.goto(f"{desktop.url}/?tab=reward")
+    page.get_by_role("tab", name="Best of n").click()
+    chosen, words = page.locator(".sd-reward-best-chosen"), page.locator("#sd-reward-best-words")
+    expect(chosen).to_contain_text("Chosen of 64")
+    expect(words).to_contain_text("This is over-optimisation")
+    page.get_by_role("tab", name="The leash").click()
+    expect(page.locator("#sd-reward-leash-words")).to_contain_text("reward hacking")
+    expect(page.locator("#sd-reward-leash-moved tbody tr")).to_have_count(12)
+
+    desktop.press("Fool it with fine words")
+    expect(page.locator("#sd-reward-break-standing")).to_contain_text("The true rule: Likes cheerful words")
+    desktop.press("Attack")
+    expect(desktop.status).to_contain_text(["Done: 8 words"])
+    desktop.press("Add as rejected pairs and retrain")
+    expect(page.get_by_text(re.compile("[0-9]+% of the hole closed"))).to_be_visible()
+
+    # A link is what it says, and no story comes in between.
+    page.goto(f"{desktop.url}/?{urlencode(LINK | {'view': 'best-of-n', 'n': 16})}")
+    expect(chosen).to_contain_text("Chosen of 16")
+    page.get_by_role("tab", name="The leash").click()
+    expect(page.locator("#sd-reward-leash-words")).to_contain_text("With β near 0")
+    expect(page.get_by_label("Annotator: the true rule")).to_have_value("Likes dialogue")
+    desktop.sees_no_toast()
