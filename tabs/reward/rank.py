@@ -50,6 +50,13 @@ FIND_SESSION_JS = f"""
     try {{ return [sessionStorage.getItem("{SESSION}") ?? ""]; }} catch (error) {{ return [""]; }}
 }}
 """
+# Who is quick may press before the page has told which class it is in: then its address tells.
+WITH_CLASS_JS = """
+(...values) => {
+    const code = values.pop() || (new URLSearchParams(window.location.search).get("class") ?? "");
+    return [...values, /^[A-Za-z0-9-]{1,32}$/.test(code) ? code : ""];
+}
+"""
 
 
 class RankPanel:
@@ -138,8 +145,8 @@ class RankPanel:
         self._list.input(
             lambda text: text or gr.skip(), self._list, controls.components["prompt"], queue=False, **PRIVATE
         )
-        self._write.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
-        self._next.click(self.go_on, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
+        self._write.click(self.run, self.inputs, self.outputs, js=WITH_CLASS_JS, trigger_mode="multiple", **PRIVATE)
+        self._next.click(self.go_on, self.inputs, self.outputs, js=WITH_CLASS_JS, trigger_mode="multiple", **PRIVATE)
         self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
         self.board.order(
             self.show_pairs,

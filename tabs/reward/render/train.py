@@ -11,6 +11,7 @@ from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.preferences.pairs import Completion
 from lab.preferences.report import CHANCE, Judged, Report
+from tabs.reward.render.rank import counted
 from tabs.reward.render.texts import reading_table, score, signed
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ def interval(found: Accuracy) -> str:
 def train_status(report: Report) -> str:
     """Return in a few words what was learned from, and how long it took."""
     learnt, fit = report.learnt, report.learnt.fit
-    sources = [f"{learnt.people:,} rankings of people"] if learnt.people else []
+    sources = [f"{counted(learnt.people, 'ranking')} of people"] if learnt.people else []
     sources += [f"{learnt.simulated:,} of “{learnt.annotator.title}”"] if learnt.simulated else []
     sources += [f"{learnt.added:,} pairs added by hand"] if learnt.added else []
-    words = f"From {', '.join(sources)}: {len(learnt.pairs):,} pairs of {learnt.pairs.prompts:,} prompts."
+    pairs, prompts = counted(len(learnt.pairs), "pair"), counted(learnt.pairs.prompts, "prompt")
+    words = f"From {', '.join(sources)}: {pairs} of {prompts}."
     return (
         words + f" Learned in {fit.solver_seconds * 1000:,.0f} ms, with cross-validation {fit.seconds * 1000:,.0f} ms."
     )
