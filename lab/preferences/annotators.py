@@ -154,7 +154,7 @@ ANNOTATORS = {
         Annotator("dialogue", "Likes dialogue", dialogue, step=0.5),
         Annotator("elizabethan", "Likes Elizabethan English", elizabethan),
         # Two with a catch: most texts have too little of what they like, so what is learned is "the more, the better".
-        Annotator("ten-words", "Likes sentences of ten words", ten_words, step=4),
+        Annotator("ten-words", "Likes ten-word sentences", ten_words, step=4),
         Annotator("talk-and-tale", "Likes talk and tale in balance", talk_and_tale, step=0.25),
         Annotator("noisy", "Likes dialogue, but wavers", dialogue, noise=0.25),
     )

@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 SOURCES = [
     ("my own rankings", str(Source.OWN)),
     ("those of my class", str(Source.CLASS)),
-    ("a simulated annotator", str(Source.ANNOTATOR)),
-    ("a mix: people and annotator", str(Source.MIX)),
+    ("simulated annotator", str(Source.ANNOTATOR)),
+    ("a mix of all of them", str(Source.MIX)),
 ]
 FEATURES = [
     ("the text's embedding", str(Features.COMPLETION)),
-    ("… and its product with the prompt's", str(Features.WITH_PROMPT)),
-    ("its words' vectors, averaged", str(Features.WORDS)),
-    ("embedding and words' vectors", str(Features.BOTH)),
+    ("… and times the prompt's", str(Features.WITH_PROMPT)),
+    ("word vectors, averaged", str(Features.WORDS)),
+    ("embedding and word vectors", str(Features.BOTH)),
 ]
 HEADS = [("a linear head", str(HeadKind.LINEAR)), ("a small MLP", str(HeadKind.MLP))]
 
@@ -39,18 +39,18 @@ def add_learns() -> tuple[gr.Accordion, dict[str, Any]]:
     default = RewardSettings.default
     accordion = gr.Accordion("The reward model learns from …", open=True, visible=False, elem_id="sd-reward-learns")
     with accordion, gr.Row():
-        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=180, scale=3)
+        source = gr.Dropdown(SOURCES, value=str(default("source")), label="Rankings", min_width=180, scale=5)
         annotator = gr.Dropdown(
             [(one.title, name) for name, one in ANNOTATORS.items()],
             value=default("annotator"),
             label="Annotator: the true rule",
             min_width=210,
-            scale=5,
+            scale=6,
         )
-        rankings = slider(RewardSettings, "rankings", "Its rankings", step=10, min_width=210, scale=4)
-        head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=130, scale=3)
+        rankings = slider(RewardSettings, "rankings", "Its rankings", step=10, min_width=200, scale=5)
+        head = gr.Dropdown(HEADS, value=str(default("head")), label="What is trained", min_width=130, scale=4)
         features = gr.Dropdown(
-            FEATURES, value=str(default("features")), label="What the head sees", min_width=210, scale=5
+            FEATURES, value=str(default("features")), label="What the head sees", min_width=210, scale=6
         )
     return accordion, {
         "source": source,
