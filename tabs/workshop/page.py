@@ -55,16 +55,17 @@ class _ClassPage:
         self._status = gr.HTML("")
         with gr.Column(visible=False) as self._results:
             with gr.Row():
-                self._handout = gr.HTML("")
-                self._link = gr.Textbox(
-                    "",
-                    label="Link to hand out",
-                    interactive=False,
-                    max_lines=1,
-                    buttons=["copy"],
-                    min_width=300,
-                    elem_classes="sd-link",
-                )
+                with gr.Column(min_width=280):  # else a phone shows a letter on each line
+                    self._handout = gr.HTML("")
+                with gr.Column(min_width=300):
+                    self._link = gr.Textbox(
+                        "",
+                        label="Link to hand out",
+                        interactive=False,
+                        max_lines=1,
+                        buttons=["copy"],
+                        elem_classes="sd-link",
+                    )
             self._figures = gr.HTML("")
             gr.Markdown("### Which machine is taken for a person?")
             self._bars = gr.HTML("")

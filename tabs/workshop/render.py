@@ -18,7 +18,7 @@ def figures(results: ClassResults, here: int) -> str:
     Args:
         here: pages open now.
     """
-    guessed = f"{results.right / results.guesses:.0%} right" if results.guesses else "none yet"
+    guessed = f"{100 * results.right / results.guesses:.0f} % right" if results.guesses else "none yet"
     agreed = "" if results.alpha is None else f"agreement α = {results.alpha:.2f}"
     shown = [
         (str(here), "open now", "pages"),
@@ -57,7 +57,7 @@ def fooled_bars(fooled: Sequence[Fooled]) -> str:
         bars.append(
             f'<div class="sd-workshop-bar"><b>{escape(title_of(row.model))}</b>'
             f'<span class="sd-workshop-track" style="--share:{share:.4f};--low:{low:.4f};--high:{high:.4f}"></span>'
-            f"<i>{row.taken} of {row.guesses} · {low:.0%} to {high:.0%}</i></div>"
+            f"<i>{row.taken} of {row.guesses} · {100 * low:.0f} to {100 * high:.0f} %</i></div>"
         )
     return '<div class="sd-workshop-bars">' + "".join(bars) + "</div>"
 

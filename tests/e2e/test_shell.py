@@ -113,14 +113,22 @@ def test_a_class_works_together(visitors: Visitors) -> None:
     pupil = visitors.new(PHONE)
     pupil.page.goto(link)
     expect(pupil.page.get_by_role("complementary", name="Your class")).to_contain_text(code)
-    assert pupil.overflow() <= 0 and not grave(pupil.page)
+    assert pupil.overflow() <= 0
+    for scheme in ("dark", "light"):
+        in_scheme(pupil.page, scheme)
+        assert not grave(pupil.page)
     pupil.page.get_by_role("link", name="Compare all ways").click()
     expect(pupil.page).to_have_url(re.compile(f"tab=reflection.*class={code}"))
     pupil.press("Copy link")
     copied = pupil.page.locator(".sd-link input:visible, .sd-link textarea:visible")
     expect(copied).to_have_value(re.compile(rf"^http.+\?tab=reflection&v=1&class={code}$"))
     expect(page.locator(".sd-workshop-figures div").first).to_contain_text("1")
-    assert not grave(page)
+    for scheme in ("dark", "light"):
+        in_scheme(page, scheme)
+        assert not grave(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.locator(".sd-workshop-code").bounding_box()["width"] > 240  # the code is read from the last row
+    assert teacher.overflow() <= 0
 
     pupil.page.get_by_role("link", name="Leave the class").click()
     expect(pupil.page).to_have_url(re.compile(r"\?tab=start$"))

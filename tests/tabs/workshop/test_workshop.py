@@ -130,7 +130,7 @@ def test_exports_are_of_the_class_alone(page: _ClassPage, services: Services) ->
 def test_figures_and_bars() -> None:
     results = ClassResults(CODE, 7, 12, 9, (Fooled("lora", 3, 4), Fooled("<b>", 0, 2)), 5, 0.371)
     page = Page(figures(results, 30))
-    assert "75% right" in page.text and "agreement α = 0.37" in page.text
+    assert "75 % right" in page.text and "agreement α = 0.37" in page.text
     assert fooled_table(results.fooled) == [["LoRA", 4, 75.0, 30.1, 95.4], ["<b>", 2, 0.0, 0.0, 65.8]]
     bars = fooled_bars(results.fooled)
     assert "<b><b>" not in bars and "--share:0.7500;--low:0.3006" in bars
