@@ -47,6 +47,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def in_words(error: sqlite3.Error) -> str:
+    """Return what a visitor is told of an error of the database."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    kept = "What was kept before is safe, and so is what you see on the page."
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return f"The disk is full, so nothing more can be kept. {kept}"
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return f"The store of preferences can only be read, so nothing can be kept. {kept}"
+    return "The preferences cannot be reached just now. Please try again."
+
+
 def opened(path: str | Path | None) -> sqlite3.Connection:
     """Open a file, or memory, with its schema brought up to date; raises what ``Store`` does."""
     where = ":memory:" if path is None or str(path) == ":memory:" else str(Path(path).absolute())

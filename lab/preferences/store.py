@@ -28,7 +28,7 @@ from lab.preferences import (
     checked_session,
     parse_lines,
 )
-from lab.preferences.database import opened
+from lab.preferences.database import in_words, opened
 
 log = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ class Store:
                     yield connection
             except sqlite3.Error as error:
                 log.exception("the store of preferences failed")
-                raise StoreError("The preferences cannot be reached just now. Please try again.") from error
+                raise StoreError(in_words(error)) from error
 
 
 def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ranking:

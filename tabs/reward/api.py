@@ -63,15 +63,16 @@ def add_api(shared: Shared) -> None:
         annotator: str = "cheerful",
         simulated: int = 300,
         head: str = "linear",
+        features: str = "completion",
     ) -> dict[str, Any]:
         """Score texts with a reward model.
 
         It learns from the rankings, each a pair (prompt, chosen, rejected) or a full ranking (prompt, items, ranks) as
         the download has them; without any from the simulated annotator, so many rankings of its. Returns for each text
         the learned reward and the annotator's true score, and which share of the shipped texts it beats by either, in
-        percent; and measures of the model. Nothing is kept.
+        percent; and measures of the model. features: completion, with prompt, words or both. Nothing is kept.
         """
-        settings, notes = lenient({"annotator": annotator, "rankings": simulated, "head": head})
+        settings, notes = lenient({"annotator": annotator, "rankings": simulated, "head": head, "features": features})
 
         def score() -> dict[str, Any]:
             wanted = checked_texts(texts)

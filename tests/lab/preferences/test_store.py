@@ -429,6 +429,21 @@ def test_a_failed_write_leaves_nothing_behind(store: Store) -> None:
     assert len(store.guesses()) == 1
 
 
+def test_a_full_disk_and_one_that_became_read_only(path: Path) -> None:
+    store = Store(path)
+    kept = store.add_ranking("s", "p", [Item("a"), Item("b")], [1, 2])
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="disk is full.*kept before is safe"):
+        for _ in range(100):
+            store.add_ranking("s", "p" * 4000, [Item("a" * 4000), Item("b" * 4000)], [1, 2])
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="can only be read"):
+        store.add_guess("s", "melodies", "{}", "bach", "folk")
+    assert store.rankings()[0] == kept
+    store.close()
+
+
 def test_the_same_ranking_is_kept_once(store: Store) -> None:
     items = [Item("a", "m"), Item("b")]
     first, new = store.add_ranking_once("s", "p", items, [1, 2], "7b")
