@@ -171,8 +171,11 @@ def _set_axes(figure: Figure, projection: Projection) -> None:
             margin={"l": 0, "r": 0, "t": 0, "b": 0},
         )
         return
-    figure.update_xaxes(title=titles[0], **quiet)
-    figure.update_yaxes(title=titles[1], **quiet)
+    # By the points alone: plotly would make room for the whole names, which on a phone is half of the plot.
+    low, high = projection.points.min(axis=0), projection.points.max(axis=0)
+    margin = np.where(high > low, 0.07 * (high - low), 1.0)
+    figure.update_xaxes(title=titles[0], range=[low[0] - margin[0], high[0] + margin[0]], **quiet)
+    figure.update_yaxes(title=titles[1], range=[low[1] - margin[1], high[1] + margin[1]], **quiet)
 
 
 def axis_titles(projection: Projection) -> list[str]:
