@@ -434,7 +434,7 @@ def test_a_full_disk_and_one_that_became_read_only(path: Path) -> None:
     kept = store.add_ranking("s", "p", [Item("a"), Item("b")], [1, 2])
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreError, match="disk is full.*kept before is safe"):
+    with pytest.raises(StoreError, match=r"disk is full.*kept before is safe"):
         for _ in range(100):
             store.add_ranking("s", "p" * 4000, [Item("a" * 4000), Item("b" * 4000)], [1, 2])
     store._connection.execute("PRAGMA query_only = ON")
