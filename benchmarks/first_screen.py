@@ -224,7 +224,7 @@ def _usable(context: Any, profile: Profile, url: str) -> float:
 
 @contextmanager
 def started() -> Iterator[str]:
-    """Start the app, and yield its address once its page answers and the model behind it is ready."""
+    """Start the app, and yield its address once its page answers."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "app.py", "--store", "memory", "--port", str(port)],

@@ -190,7 +190,7 @@ def main() -> None:
             figures, reached = measure(arguments.python, Path(folder))
         except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
             raise SystemExit(f"A fresh start fails: {error}") from None
-    facts = {"python": version, "system": f"{platform.system()} {platform.machine()}"}
+    facts = {"python": version.removeprefix("Python "), "system": f"{platform.system()} {platform.machine()}"}
     report(figures, facts=facts, as_json=arguments.json, save=arguments.save)
     if reached:
         raise SystemExit("The app reached for: " + ", ".join(reached))
