@@ -78,6 +78,7 @@ class Page:
         from lab.text.models import Models
         from tabs import launch
         from tabs.page import Services
+        from tabs.quick import quick_serving
 
         models = Models(MODEL)
         models.adopt(replicated(models.get(models.default), self._rows))
@@ -85,7 +86,7 @@ class Page:
         services = Services(models, store=store)
         page = launch.build(services)
         threading.Thread(target=launch.warm, args=[services], name="warming", daemon=True).start()
-        return gr.mount_gradio_app(FastAPI(), page, path="", **launch.appearance())
+        return gr.mount_gradio_app(FastAPI(**quick_serving()), page, path="", **launch.appearance())
 
     def _rows(self, rows: Sequence[Row], adapters: Mapping[str, Adapter]) -> Iterator[list[Event]]:
         yield from self._text_model.run.remote(rows, adapters)

@@ -68,7 +68,7 @@ TOO_LONG = "This text is too long for a link."
 # to be copied by hand. The colours stay the visitor's own: they stand in the address bar, not in the link.
 COPY_LINK_JS = """
 async (query, told) => {
-    document.querySelectorAll(".sd-copied[hidden]").forEach((box) => { box.hidden = false; });
+    document.querySelectorAll(".OWN[hidden]").forEach((box) => { box.hidden = false; });
     if (!query) return [query, told];
     const code = document.body.dataset.sdClass;
     if (code) query += `&class=${encodeURIComponent(code)}`;
@@ -93,15 +93,16 @@ def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr
         make_query: from the values of ``inputs`` to the query string without ``tab``.
     """
     button = gr.Button("Copy link", size="md", min_width=110, scale=0)
+    own = f"sd-copied-{button._id}"  # a tab may have several links
     box = gr.Textbox(
         label="Link to exactly this",
         visible=False,
         interactive=False,
         max_lines=1,
         buttons=["copy"],
-        elem_classes=["sd-link", "sd-copied"],
+        elem_classes=["sd-link", "sd-copied", own],
     )
-    told = gr.HTML("", elem_classes="sd-copied")
+    told = gr.HTML("", elem_classes=["sd-copied", own])
 
     def show(*values: Any) -> list[Any]:
         query = f"?tab={slug}&{make_query(*values)}"
@@ -110,7 +111,7 @@ def link_controls(slug: str, make_query: Callable[..., str], inputs: Sequence[gr
         return [gr.update(value=query, visible=True), ""]
 
     made = button.click(show, list(inputs), [box, told], api_visibility="private", queue=False)
-    made.then(None, [box, told], [box, told], js=COPY_LINK_JS, api_visibility="private")
+    made.then(None, [box, told], [box, told], js=COPY_LINK_JS.replace("OWN", own), api_visibility="private")
     return button
 
 

@@ -26,9 +26,9 @@ EVENTS = re.compile(
     r"find_attached_events\((?P<e>\w+),(?P<t>\w+)\)\{let (?P<n>\w+)=(?P=t)\.filter\(.{20,200}?\)\.filter\(Boolean\);"
     r"return (?P=e)\.props\.shared_props\.attached_events=(?P=n),(?P=e)\}"
 )
-# A tree's nodes are kept by its root. One that was put in later is not there yet and is searched for; what a rerender
-# takes out must not be found any more.
-RERENDER = re.compile(r"rerender\((\w+),(\w+)\)\{")
+# A tree's nodes are kept by its root. One that was put in later is not there yet and is searched for; once a rerender
+# has put others in their place, what was there before must not be found any more.
+RERENDER = re.compile(r";(\w+)\.children=(\w+)\.children,(this\.#\w+\(\2\))\}")
 FOUND = """
 let sdTrees=new WeakMap;
 function sdFind(root,id){
@@ -70,7 +70,7 @@ def quicker(script: str) -> str:
         r"sdAttached(\g<e>.id,\g<t>),\g<e>}",
         script,
     )
-    return RERENDER.sub(r"rerender(\1,\2){sdTrees=new WeakMap;", script) + FOUND
+    return RERENDER.sub(r";\1.children=\2.children,sdTrees=new WeakMap,\3}", script) + FOUND
 
 
 @cache

@@ -30,7 +30,8 @@
     // A link that was made is of the state that it was made from: what is done after that takes it away.
     const outdated = (event) => {
         const panel = event.target.closest?.("#sd-tabs > [role=tabpanel]");
-        if (!panel || event.target.closest(".sd-copied")) return;
+        const does = event.type === "input" || event.target.closest?.("button:not(.label-wrap), label, [role=option], [data-n]");
+        if (!panel || !does || event.target.closest(".sd-copied")) return;
         panel.querySelectorAll(".sd-copied").forEach((box) => { box.hidden = true; });
     };
     for (const kind of ["click", "input"]) document.addEventListener(kind, outdated, true);

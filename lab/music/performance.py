@@ -41,7 +41,7 @@ class Performance:
     seconds: float
 
 
-@lru_cache(maxsize=64)  # some 200 MB: thirty people who open one link want the same sounds
+@lru_cache(maxsize=24)  # some 80 MB: thirty people who open one link want the same sounds
 def perform(melody: Melody, manner: Manner, *, title: str, prefix: str) -> Performance:
     """Play and engrave a melody.
 

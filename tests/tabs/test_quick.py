@@ -8,7 +8,8 @@ from tabs.quick import EVENTS, FIND, page_script, quicker, routes
 
 SCRIPT = (
     "class T{find_attached_events(e,t){let n=t.filter(t=>t.targets.find(([t])=>t===e.id)).map(t=>t.targets[0][1])"
-    ".filter(Boolean);return e.props.shared_props.attached_events=n,e}rerender(e,t){this.root=e}}"
+    ".filter(Boolean);return e.props.shared_props.attached_events=n,e}rerender(e,t){let i=e,a=Q$(this.root,i.id);"
+    "if(!a)throw 0;a.children=i.children,this.#f(i)}}"
     "function Q$(e,t){if(e.id===t)return e;if(e.children)for(let n of e.children){let e=Q$(n,t);if(e)return e}"
     "return null}"
 )
@@ -30,7 +31,7 @@ def test_what_is_replaced_is_called_with_the_same_arguments() -> None:
     script = quicker(SCRIPT)
     assert "function Q$(e,t){return sdFind(e,t)}" in script
     assert "find_attached_events(e,t){return e.props.shared_props.attached_events=sdAttached(e.id,t),e}" in script
-    assert "rerender(e,t){sdTrees=new WeakMap;this.root=e}" in script
+    assert "a.children=i.children,sdTrees=new WeakMap,this.#f(i)}" in script
 
 
 def test_another_script_is_served_as_it_is() -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from lab.text.decoding import Column, Comparison
 from lab.text.strategies import EXPLANATIONS, Kind
 from tabs.rendering import notes_html, progress
-
-if TYPE_CHECKING:
-    pass
 
 MEASURES = (
     (
