@@ -77,6 +77,12 @@ def changed(settings: RewardSettings, view: View, changes: Mapping[str, Any]) ->
     return RewardSettings.lenient(settings.model_dump() | {"view": view} | dict(changes))[0]
 
 
+def left_by_a_story(settings: RewardSettings, story: Mapping[str, Any]) -> bool:
+    """Return whether what the reward model learns from is as a story sets it, all that it leaves alone being as it
+    was at first."""
+    return all(getattr(settings, name) == story.get(name, RewardSettings.default(name)) for name in LEARNS)
+
+
 def at_first_sight(
     tab: gr.Tab,
     controls: Controls,
@@ -87,7 +93,7 @@ def at_first_sight(
     trained: gr.HTML,
 ) -> None:
     """Let a tool that is opened for the first time show something: what the visitor's own choice comes to; and if
-    nothing was chosen or trained yet, a story.
+    nothing was chosen or trained yet, a story. What another tool's story has set was not chosen by the visitor.
 
     Args:
         linked: the tool that a link asked for and that runs by itself, empty without a link.
@@ -97,7 +103,7 @@ def at_first_sight(
 
     def begin(linked: str, trained: str, shown: str, *values: Any) -> list[Any]:
         settings, _ = controls.settings(*values)
-        chosen = any(getattr(settings, name) != RewardSettings.default(name) for name in LEARNS)
+        chosen = not any(left_by_a_story(settings, one) for one in ({}, OVERDONE))
         learns = linked not in ("", View.RANK)  # ranking learns nothing, so a link to it says nothing of the model
         if learns or chosen or trained != untrained or shown != blank:
             return [gr.skip()] * len(controls.all)

@@ -60,7 +60,9 @@ def test_tools_open_on_something_telling(desktop: Visitor) -> None:
     expect(chosen).to_contain_text("Chosen of 64")
     expect(words).to_contain_text("This is over-optimisation")
     page.get_by_role("tab", name="The leash").click()
-    expect(page.locator("#sd-reward-leash-words")).to_contain_text("reward hacking")
+    # What the first tool's story has set counts as nobody's choice: the second one opens on its own.
+    expect(page.locator("#sd-reward-leash-words")).to_contain_text("The leash is off")
+    expect(desktop.status).to_contain_text(["β = 0.01:"])
     expect(page.locator("#sd-reward-leash-moved tbody tr")).to_have_count(12)
 
     desktop.press("Fool it with fine words")
