@@ -20,23 +20,19 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import Figure, parser, report
-from benchmarks.startup import ROOT, free_port
+from benchmarks.serving import PATIENCE, free_port, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession
 
-PATIENCE = 180.0  # seconds for the app to start, and for a page to become usable
 SETTLED = 2.0  # seconds after which late paints and shifts have happened
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -205,6 +201,7 @@ def visit(browser: Browser, profile: Profile, url: str) -> Visit:
         page.wait_for_timeout(SETTLED * 1000 * profile.slower)
         read = page.evaluate(READ)
         transferred, requests = wire.transferred, wire.requests
+        page.close()  # it would compute beside the second visit
         return visit_of(read, _usable(context, profile, url), transferred, requests)
     finally:
         context.close()
@@ -226,25 +223,9 @@ def _usable(context: Any, profile: Profile, url: str) -> float:
 def started() -> Iterator[str]:
     """Start the app, and yield its address once its page answers."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--store", "memory", "--port", str(port)],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
-    try:
-        while True:
-            try:
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    answer.read()
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise TimeoutError("the app did not start") from None
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
+    command = [sys.executable, "app.py", "--store", "memory", "--port", str(port)]
+    with serving(command, port, env=os.environ | {"HF_HUB_OFFLINE": "1"}):
+        yield f"http://127.0.0.1:{port}"
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,9 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.report import Figure, parser, report
-from benchmarks.startup import free_port
+from benchmarks.serving import free_port, serving
 
-START_DEADLINE = 180.0  # seconds
 PROMPTS = ("Once upon a time", "The captain opened the letter and", "“I never said so,” she answered,", "It was a dark")
 TEXTS = (
     "He caught a bass.",
@@ -151,23 +149,12 @@ def served() -> Iterator[tuple[str, int]]:
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "wb") as nowhere:
+    with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "app.py", "--port", str(port), "--store", str(Path(folder) / "store.sqlite3")]
-        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
-        try:
-            deadline = time.monotonic() + START_DEADLINE
-            while True:
-                try:
-                    Client(url, verbose=False).predict(prompt="Once", max_new_tokens=1, api_name="/decode")
-                    break
-                except Exception:  # not there yet
-                    if time.monotonic() > deadline or process.poll() is not None:
-                        raise
-                    time.sleep(0.5)
+        with serving(command, port) as (process, _):
+            # An answer needs the model, so it comes when the model is there.
+            Client(url, verbose=False).predict(prompt="Once", max_new_tokens=1, api_name="/decode")
             yield url, process.pid
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 def alone(url: str, rounds: int) -> Tally:

@@ -9,19 +9,15 @@ model is ready behind the page.
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.report import Figure, parser, report
+from benchmarks.serving import free_port, serving
 
-ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 120.0
 
 EMPTY_APP = """
@@ -34,13 +30,6 @@ app.launch(server_port=int(sys.argv[1]), quiet=True)
 """
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def seconds_to_first_page(command: Sequence[str], ready: str | None = None) -> tuple[float, float]:
     """Start a server, and return seconds until its page is answered and until its output has said ``ready``.
 
@@ -49,25 +38,14 @@ def seconds_to_first_page(command: Sequence[str], ready: str | None = None) -> t
         ready: text in the output to wait for; without it the second figure is that of the page.
 
     Raises:
+        RuntimeError: if the server ends.
         TimeoutError: if either takes longer than two minutes.
     """
     port = free_port()
+    options = {"env": os.environ | {"PYTHONUNBUFFERED": "1"}, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=TIMEOUT) as answer:
-                    answer.read()
-                page = time.perf_counter() - started
-                break
-            except (urllib.error.URLError, ConnectionError):
-                if time.perf_counter() - started > TIMEOUT:
-                    raise TimeoutError("the page was not answered within two minutes") from None
-                time.sleep(0.02)
+    with serving([*command, str(port)], port, TIMEOUT, text=True, **options) as (process, _):
+        page = time.perf_counter() - started
         while ready is not None:
             line = process.stdout.readline()
             if ready in line:
@@ -75,9 +53,6 @@ def seconds_to_first_page(command: Sequence[str], ready: str | None = None) -> t
             if not line or time.perf_counter() - started > TIMEOUT:
                 raise TimeoutError("the model was not ready within two minutes")
         return page, time.perf_counter() - started
-    finally:
-        process.kill()
-        process.wait()
 
 
 def main() -> None:
