@@ -1,9 +1,9 @@
 """Whether the app installs and starts where nothing is: a new virtual environment, requirements.txt, and no network.
 
 The repository's committed files are copied to a temporary folder, ``requirements.txt`` and nothing else is installed
-into a new virtual environment there, and ``app.py`` is started with every way out of the machine refused and noted.
-Then the page and one API name are asked. Ends with 1 if anything of that fails, or if the app reached for anything
-outside.
+into a new virtual environment there, and ``app.py`` is started with every way out of the machine by Python's sockets
+refused and noted; native code that opens sockets of its own would pass. Then the page and one API name are asked. Ends
+with 1 if anything of that fails, or if the app reached for anything outside.
 
     python -m benchmarks.fresh_start
     python -m benchmarks.fresh_start --python python3.12
@@ -18,45 +18,61 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.report import Figure, parser, report
-from benchmarks.startup import ROOT, free_port
+from benchmarks.serving import ROOT, free_port, serving
 
 PATIENCE = 300.0  # seconds until the app must have answered
 ASK = ["Once upon a time", "greedy", 7, 8, ""]  # prompt, columns, seed, max_new_tokens, model
 MEGABYTE = 1_000_000
 
-# Stands as sitecustomize.py before everything else on the path. Every way out that Python has goes through these two.
+# Stands as sitecustomize.py before everything else on the path. What Python's sockets can do goes through these; native
+# code that opens sockets of its own does not.
 GUARD = """
-import os, socket
-real_connect, real_lookup = socket.socket.connect, socket.getaddrinfo
+import errno, os, socket
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 def local(host):
     host = host.decode() if isinstance(host, bytes) else host
-    return host in (None, "", "localhost", "0.0.0.0", "::1") or str(host).startswith("127.")
+    return host in (None, "", "localhost", "0.0.0.0", "::", "::1") or str(host).startswith("127.")
 
-def refuse(what):
+def refused(host):
+    if local(host):
+        return False
     with open(os.environ["OUTSIDE_LOG"], "a") as log:
-        log.write(f"{what}\\n")
+        log.write(f"{host}\\n")
+    return True
 
-def connect(self, address):
-    if isinstance(address, tuple) and not local(address[0]):
-        refuse(address)
-        raise OSError("no network")
-    return real_connect(self, address)
+def method(name, find):
+    real = getattr(socket.socket, name)
+    def guarded(self, *arguments):
+        address = find(arguments)
+        if self.family in INTERNET and isinstance(address, tuple) and address and refused(address[0]):
+            if name == "connect_ex":
+                return errno.ENETUNREACH
+            raise OSError(errno.ENETUNREACH, "no network")
+        return real(self, *arguments)
+    setattr(socket.socket, name, guarded)
 
-def lookup(host, *arguments, **options):
-    if not local(host):
-        refuse(host)
-        raise socket.gaierror("no network")
-    return real_lookup(host, *arguments, **options)
+def lookup(name, find):
+    real = getattr(socket, name)
+    def guarded(*arguments, **options):
+        if refused(find(arguments, options)):
+            raise socket.gaierror(socket.EAI_FAIL, "no network")
+        return real(*arguments, **options)
+    setattr(socket, name, guarded)
 
-socket.socket.connect, socket.getaddrinfo = connect, lookup
+for name in ("connect", "connect_ex", "sendto"):
+    method(name, lambda arguments: arguments[-1] if arguments else None)
+method("sendmsg", lambda arguments: arguments[3] if len(arguments) > 3 else None)
+lookup("getaddrinfo", lambda arguments, options: arguments[0] if arguments else options.get("host"))
+for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr"):
+    lookup(name, lambda arguments, options: arguments[0] if arguments else None)
+lookup("getnameinfo", lambda arguments, options: arguments[0][0] if arguments else None)
 """
 
 
@@ -122,26 +138,18 @@ def ask(url: str) -> dict[str, object]:
 @contextmanager
 def running(python: Path, folder: Path, url: str, options: dict[str, str]) -> Iterator[None]:
     """Start the app and wait until its page answers. Raises RuntimeError with its output if it does not."""
-    output = folder.parent / "app.log"
-    command = [str(python), "app.py", "--store", "memory", "--port", url.rpartition(":")[2]]
-    with output.open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=options, stdout=log, stderr=log)
-    deadline = time.perf_counter() + PATIENCE
-    try:
-        while True:
-            try:
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    if b"gradio" not in answer.read():
-                        raise RuntimeError("what answered is not the page")
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                if process.poll() is not None or time.perf_counter() > deadline:
-                    raise RuntimeError(output.read_text(errors="replace")[-3000:]) from None
-                time.sleep(0.05)
+    output, port = folder.parent / "app.log", int(url.rpartition(":")[2])
+    command = [str(python), "app.py", "--store", "memory", "--port", str(port)]
+    with ExitStack() as stack:
+        log = stack.enter_context(output.open("wb"))
+        try:
+            app = serving(command, port, PATIENCE, cwd=folder, env=options, stdout=log, stderr=log)
+            _, page = stack.enter_context(app)
+        except (RuntimeError, TimeoutError) as error:
+            raise RuntimeError(f"{error}: {output.read_text(errors='replace')[-3000:]}") from None
+        if b"gradio" not in page:
+            raise RuntimeError("what answered is not the page")
         yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def measure(python: str, root: Path) -> tuple[list[Figure], list[str]]:

@@ -30,25 +30,66 @@ def test_an_answer_is_read_from_its_stream() -> None:
         answer_of(beats)
 
 
+WAYS_OUT = {  # what is called, and what the guard notes of it
+    "socket.create_connection(('192.0.2.1', 80))": "192.0.2.1",
+    "socket.socket().connect(('192.0.2.2', 80))": "192.0.2.2",
+    "ssl.create_default_context().wrap_socket(socket.socket(), server_hostname='a').connect(('192.0.2.3', 443))": (
+        "192.0.2.3"
+    ),
+    "sys.exit('passed') if not socket.socket().connect_ex(('192.0.2.4', 80)) else refuse()": "192.0.2.4",
+    "socket.socket(type=socket.SOCK_DGRAM).sendto(b'a', ('192.0.2.5', 53))": "192.0.2.5",
+    "socket.socket(type=socket.SOCK_DGRAM).sendto(b'a', 0, ('192.0.2.6', 53))": "192.0.2.6",
+    "socket.socket(type=socket.SOCK_DGRAM).sendmsg([b'a'], [], 0, ('192.0.2.7', 53))": "192.0.2.7",
+    "socket.socket(socket.AF_INET6).connect(('2001:db8::1', 80, 0, 0))": "2001:db8::1",
+    "socket.getaddrinfo('a.example', 80)": "a.example",
+    "socket.getaddrinfo(host=b'b.example', port=80)": "b'b.example'",
+    "socket.gethostbyname('c.example')": "c.example",
+    "socket.gethostbyname_ex('d.example')": "d.example",
+    "socket.gethostbyaddr('192.0.2.8')": "192.0.2.8",
+    "socket.getnameinfo(('192.0.2.9', 80), 0)": "192.0.2.9",
+    "asyncio.run(asyncio.open_connection('192.0.2.10', 80))": "192.0.2.10",
+    "urllib.request.urlopen('http://e.example/')": "e.example",
+}
+INSIDE = """
+with socket.create_server(("127.0.0.1", 0)) as server:
+    address = server.getsockname()
+    socket.create_connection(address).close()
+    assert socket.socket().connect_ex(address) == 0
+    urllib.request.socket.getaddrinfo(None, 80)
+assert socket.gethostbyname("localhost").startswith("127.")
+with socket.socket(type=socket.SOCK_DGRAM) as receiver, socket.socket(type=socket.SOCK_DGRAM) as sender:
+    receiver.bind(("127.0.0.1", 0))
+    sender.sendto(b"one", receiver.getsockname())
+    sender.sendmsg([b"two"], [], 0, receiver.getsockname())
+    assert (receiver.recv(9), receiver.recv(9)) == (b"one", b"two")
+one, other = socket.socketpair()
+one.sendmsg([b"three"])
+assert other.recv(9) == b"three"
+"""
+
+
 def test_the_guard_refuses_and_notes_every_way_out(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(GUARD)
     log = tmp_path / "outside.log"
-    code = """
-import socket
-with socket.create_server(("127.0.0.1", 0)) as server:
-    socket.create_connection(server.getsockname()).close()
-for way in (lambda: socket.create_connection(("192.0.2.1", 80)), lambda: socket.getaddrinfo("example.org", 80)):
+    tries = "".join(f"tried(lambda: {way})\n" for way in WAYS_OUT)
+    code = f"""
+import asyncio, socket, ssl, sys, urllib.request
+{INSIDE}
+def refuse():
+    raise OSError("no network")
+def tried(way):
     try:
         way()
     except OSError as error:
         print(error)
+{tries}
 """
     options = environment(tmp_path / "home", tmp_path, log)
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=options, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert run.stdout.splitlines() == ["no network", "no network"]
-    assert log.read_text().splitlines() == ["192.0.2.1", "example.org"]
+    run = subprocess.run([sys.executable, "-c", code], env=options, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert log.read_text().splitlines() == list(WAYS_OUT.values())
+    answers = run.stdout.splitlines()
+    assert len(answers) == len(WAYS_OUT) and all("no network" in answer for answer in answers)
 
 
 def test_nothing_of_this_user_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
