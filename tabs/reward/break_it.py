@@ -79,8 +79,8 @@ class BreakPanel:
         )
         gr.Markdown(
             "#### An automatic attack\nIt begins with your text, or without one with the worst that ships, and puts in "
-            "word after word, each time the one that raises the reward most. Words that the rule itself likes are not "
-            "offered: they would be no deceit."
+            "word after word, each time the one that raises the reward most. Words for which the rule itself likes the "
+            "text more, put at its end, would be no deceit: they are not offered, unless there are no others."
         )
         with gr.Row(elem_classes="sd-actions"):
             budget = slider(RewardSettings, "budget", "Words it may insert", min_width=200)
