@@ -15,6 +15,7 @@ import importlib.util
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from lab.preferences.store import Store
 from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import PRIVATE, Page, Services
-from tabs.quick import quick_serving
+from tabs.quick import quick_serving, remember_signatures, settle
 from tabs.sessions import CAPACITY, lighten
 from tabs.theme import head, style, theme
 from tabs.workshop.banner import Banner
@@ -40,6 +41,7 @@ from tabs.workshop.banner import Banner
 log = logging.getLogger(__name__)
 
 TITLE = "Slightly Different"
+FIRST_PAGE = 1.0  # seconds in which the first page is answered, and nothing else is done
 WORKER_THREADS = 200  # a visitor who watches a text grow holds one while it is rendered
 MAX_UPLOAD = "24mb"  # as lab.text.adapter_files takes; other readers turn down less
 
@@ -65,7 +67,9 @@ FIRST_SEEN_JS = "link => link || '?'"
 
 def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
     """Return the app with these tabs."""
+    remember_signatures()
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
+        app.queue(default_concurrency_limit=None, max_size=None)  # while it is empty: this makes a web application
         gr.HTML(HEADER, elem_id="sd-top")
         banner = Banner(services)
         services = replace(services, class_code=banner.class_code, made=gr.State(()))
@@ -90,7 +94,6 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
             link = links[slug]
             shown[slug].select(None, link, link, js=FIRST_SEEN_JS, **PRIVATE)
             page.after_restore(link.change(_restorer(page), link, list(page.outputs), **PRIVATE))
-    app.queue(default_concurrency_limit=None, max_size=None)
     lighten()
     return app
 
@@ -177,7 +180,8 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
         )
     except OSError as error:  # the port is in use, or the address is none of this machine
         raise SystemExit(f"app.py: {error}") from None
-    threading.Thread(target=warm, args=[services], name="warming", daemon=True).start()
+    settle()
+    threading.Thread(target=warm, args=[services, FIRST_PAGE], name="warming", daemon=True).start()
     app.block_thread()
 
 
@@ -197,8 +201,9 @@ def open_store(path: str) -> Store:
         return Store(None)
 
 
-def warm(services: Services) -> None:
-    """Load what the first visitor will need: the page is up already, this happens behind it."""
+def warm(services: Services, after: float = 0.0) -> None:
+    """Load what the first visitor will need: the page is up already, this happens behind it, after some seconds."""
+    time.sleep(after)
     try:
         model = services.models.get(services.models.default)
     except ModelUnavailable as error:
@@ -207,3 +212,4 @@ def warm(services: Services) -> None:
     log.info("%s is ready", model.title)
     for warm_up in services.warm_ups:
         warm_up()
+    settle()

@@ -1,4 +1,6 @@
-"""A quicker page: two look-ups in Gradio's page script that go through the whole page for every part of it.
+"""A quicker page, and a quicker start.
+
+Two look-ups in Gradio's page script go through the whole page for every part of it.
 
 Gradio 6.31 asks, for each component, all events of the page whether they are the component's own, and finds a component
 by walking down the tree, once for each input and output of each event and for each change of a status. With a thousand
@@ -6,10 +8,14 @@ components that is most of what a browser does until the page can be used. Here 
 
 The script is changed on its way to the browser. Where it does not contain what is replaced, as with another version of
 Gradio, it is served as it is.
+
+At the start Gradio takes the signature of a component's class apart for every component, five times over.
 """
 
 from __future__ import annotations
 
+import gc
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -71,6 +77,29 @@ def quicker(script: str) -> str:
         script,
     )
     return RERENDER.sub(r";\1.children=\2.children,sdTrees=new WeakMap,\3}", script) + FOUND
+
+
+@cache
+def remember_signatures() -> None:
+    """Take the signature of every component class apart once; ``inspect`` looks there first."""
+    from gradio.blocks import Block
+
+    classes = [Block]
+    for cls in classes:  # which grows
+        classes += cls.__subclasses__()
+        init = cls.__dict__.get("__init__")
+        while init is not None and not hasattr(init, "__signature__"):
+            init.__signature__ = inspect.signature(init)
+            init = getattr(init, "__wrapped__", None)
+
+
+def settle() -> None:
+    """Let the garbage collector leave alone what is there now, modules, pages and models: it stays as long as the app.
+
+    Going through all of it again and again takes a fifth of the start, so ``app.py`` begins with the collector off.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 @cache

@@ -168,7 +168,7 @@ def test_serve_starts_what_the_command_line_says(monkeypatch: pytest.MonkeyPatch
         return started
 
     monkeypatch.setattr(launch, "build", build)
-    monkeypatch.setattr(launch, "warm", warmed.append)
+    monkeypatch.setattr(launch, "warm", lambda services, after: warmed.append(services))
     launch.serve(["decoding", "nothing"], ["--port", "8123", "--threads", "2", "--model", "some/model"])
     ((services, slugs),) = built
     assert slugs == ["decoding"]

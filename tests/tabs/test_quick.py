@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import gradio
 
+from lab.source import ROOT
 from tabs.quick import EVENTS, FIND, page_script, quicker, routes
 
 SCRIPT = (
@@ -37,3 +40,18 @@ def test_what_is_replaced_is_called_with_the_same_arguments() -> None:
 def test_another_script_is_served_as_it_is() -> None:
     for script in ("", "let a=1;", SCRIPT + SCRIPT, SCRIPT.replace("return null", "return void 0")):
         assert quicker(script) == script
+
+
+def test_remembered_signatures_are_those_of_the_components() -> None:
+    script = (
+        "import inspect, gradio as gr\n"
+        "from tabs.quick import remember_signatures\n"
+        "kinds = [gr.Slider, gr.HTML, gr.Row, gr.Tab, gr.Dataframe, gr.State, gr.Blocks]\n"
+        "before = [str(inspect.signature(kind.__init__)) for kind in kinds]\n"
+        "config = gr.Slider(1, 5, value=2, label='A').get_config()\n"
+        "remember_signatures()\n"
+        "assert before == [str(inspect.signature(kind.__init__)) for kind in kinds]\n"
+        "assert config == gr.Slider(1, 5, value=2, label='A').get_config()\n"
+        "assert '__signature__' in vars(gr.Slider.__init__)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
