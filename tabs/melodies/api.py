@@ -33,6 +33,7 @@ def add_api(services: Services) -> None:
         top_p: float = 0.95,
         seed: int = 7,
         mask: bool = True,
+        cadence: bool = True,
         voices: str = DEFAULT_VOICES,
         strength: float = 1.0,
         instrument: str = "Church organ",
