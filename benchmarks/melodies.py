@@ -53,13 +53,18 @@ def described(melodies: Sequence[Melody], given: int = 0) -> Table:
         bach=mean(p > 0.5 for p in probabilities),
         bach_by_pitch=mean(pitch.probability(melody) > 0.5 for melody in melodies),
         mean_probability=mean(probabilities),
-        tonic=mean(melody.pitches[-1] % 12 == melody.mode.tonic for melody in melodies),
+        tonic=tonic(melodies),
         copied=mean(closest(melody, skip=given).length >= LONG_RUN for melody in melodies),
     )
 
 
-def write(voices: Voices, voice: Voice, style: Collection, count: int, mask: bool) -> list[Piece]:
-    """Return melodies of a voice under the headers of the test tunes of a collection."""
+def tonic(melodies: Sequence[Melody]) -> float:
+    """Return the share of melodies that end on their tonic."""
+    return mean(melody.pitches[-1] % 12 == melody.mode.tonic for melody in melodies)
+
+
+def write(voices: Voices, voice: Voice, style: Collection, count: int, **rules: int) -> list[Piece]:
+    """Return melodies of a voice under the headers of the test tunes of a collection, by the tab's default rules."""
     pieces: list[Piece] = []
     headers = islice(cycle(tune.tokens[:3] for tune in load_split(style, Split.TEST)), count)
     by_header: dict[tuple[str, ...], list[int]] = {}
@@ -67,7 +72,7 @@ def write(voices: Voices, voice: Voice, style: Collection, count: int, mask: boo
         by_header.setdefault(header, []).append(seed)
     for (mode, meter, phrases), seeds in by_header.items():
         settings = MelodySettings(
-            opening="", mode=mode, meter=meter, phrases=int(phrases.split()[0]), mask=int(mask), strength=1.0
+            opening="", mode=mode, meter=meter, phrases=int(phrases.split()[0]), strength=1.0, **rules
         )
         pieces += write_all(voices, settings, [(voice, None, seed) for seed in seeds])
     return pieces
@@ -105,16 +110,18 @@ def quality(voices: Voices, count: int) -> list[Figure]:
     """Describe melodies of each voice, and real ones."""
     tables: dict[str, Table] = {}
     free: dict[str, float] = {}
+    not_led: dict[str, float] = {}
     masked: dict[str, float] = {}
     kinds = [("folk", Voice.FOLK, Collection.FOLK), ("folk_bach_header", Voice.FOLK, Collection.BACH)]
     kinds += [
         (v.replace("-", "_"), v, Collection.BACH) for v in (Voice.LAST_BLOCK, Voice.LORA, Voice.FULL, Voice.SCRATCH)
     ]
     for name, voice, style in kinds:
-        pieces = write(voices, voice, style, count, mask=True)
+        pieces = write(voices, voice, style, count)
         tables[name] = described([piece.melody for piece in pieces])
         masked[name] = bars(pieces)
-        free[name] = bars(write(voices, voice, style, count, mask=False))
+        free[name] = bars(write(voices, voice, style, count, mask=0))
+        not_led[name] = tonic([piece.melody for piece in write(voices, voice, style, count, cadence=0)])
     for name, collection in (("real_folk", Collection.FOLK), ("real_bach", Collection.BACH)):
         tables[name] = described([tune.melody for tune in load_split(collection, Split.TEST)])
     figures = []
@@ -139,6 +146,7 @@ def quality(voices: Voices, count: int) -> list[Figure]:
             figures += [
                 Figure(f"{name}_bars_masked", f"{title}: complete bars, masked", masked[name], "", ">= 1"),
                 Figure(f"{name}_bars_free", f"{title}: complete bars, free", free[name]),
+                Figure(f"{name}_final_tonic_free", f"{title}: ends on the tonic, cadence free", not_led[name]),
             ]
     return figures
 

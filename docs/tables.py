@@ -41,10 +41,15 @@ def table(name: str, wanted: list[str], folder: Path = FIGURES) -> str:
     rows = ["| | measured | aim |", "| --- | ---: | ---: |"]
     for figure in [figures[key] for key in wanted or figures]:
         unit = f" {figure['unit']}" if figure["unit"] else ""
-        rows.append(f"| {figure['meaning']} | {figure['value']:.3g}{unit} | {figure['aim'].replace('<', '&lt;')} |")
+        rows.append(f"| {figure['meaning']} | {number(figure['value'])}{unit} | {figure['aim'].replace('<', '&lt;')} |")
     facts = ", ".join(f"{key} {fact}" for key, fact in saved["facts"].items())
     source = f"`benchmarks/{name}.py`" + (f" ({facts})" if facts else "")
     return "\n".join([*rows, "", f"Measured by {source}.", ""])
+
+
+def number(value: float) -> str:
+    """Return a figure with three digits, and with all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def main() -> int:

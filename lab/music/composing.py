@@ -18,7 +18,7 @@ from lab.music.voices import LORA_NAME, VOICES, Voice, Voices
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.text.rows import Row
+    from lab.text.rows import Row, Rules
 
 METERS = ("4/4", "2/4", "3/4", "6/8", "3/8", "4/2", "6/4", "3/2", "2/2", "4/1", "3/1", "6/2")
 BACH_METER, BACH_PHRASES = "4/4", 6  # what most chorales have
@@ -48,6 +48,7 @@ class MelodySettings(Settings):
     top_p: float = Field(0.95, ge=0.01, le=1.0)
     seed: int = Field(7, ge=0, le=2**31 - 1)
     mask: int = Field(1, ge=0, le=1)
+    cadence: int = Field(1, ge=0, le=1)
     voices: str = Field(DEFAULT_VOICES, max_length=200)
     strength: float = Field(1.0, ge=0.0, le=MAX_STRENGTH)
     instrument: str = Field(next(iter(INSTRUMENTS)), max_length=40)
@@ -140,6 +141,15 @@ def known_prompt(voices: Voices, settings: MelodySettings, voice: Voice) -> tupl
     return tuple(voices.vocabulary.encode(names))
 
 
+def rules_of(voices: Voices, settings: MelodySettings) -> Rules | None:
+    """Return what a melody has to keep to; the cadence needs bars of which one can be the last."""
+    from lab.music.grammar import Cadence
+
+    if not settings.mask:
+        return None
+    return Cadence(voices.grammar) if settings.cadence else voices.grammar
+
+
 def row_of(
     voices: Voices, settings: MelodySettings, voice: Voice, *, strength: float | None = None, seed: int | None = None
 ) -> Row:
@@ -157,7 +167,7 @@ def row_of(
         max_new_tokens=voices.engine(voice).context - len(ids),
         adapter=LORA_NAME if worn else None,
         strength=factor if worn else 1.0,
-        rules=voices.grammar if settings.mask else None,
+        rules=rules_of(voices, settings),
     )
 
 

@@ -1,8 +1,10 @@
-"""Which tokens may come next, so that every bar is as long as the meter says.
+"""Which tokens may come next, so that every bar is as long as the meter says, and that the melody ends at home.
 
 A model that writes freely completes some two bars of three. The rules below leave it every choice of melody and rhythm
 but those that would break a bar: notes that reach over the bar line (unless tied), a bar line too early, an end in the
 middle of a bar. The number of phrases that the header announces is kept as well.
+
+With :class:`Cadence` the last phrase ends on the tonic, too: the model may go on until it has come there.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from dataclasses import dataclass
 
 import torch
 
-from lab.music.melody import Meter
+from lab.music.melody import Meter, Mode
 from lab.music.tokens import MAX_PHRASES, MODES, Vocabulary, parse_note
 
 MAX_BARS = 64  # after which a melody ends at the next chance
+PATIENCE = 8  # bars of the last phrase after which it may end on any note
 
 
 class Grammar:
@@ -80,6 +83,19 @@ class Grammar:
         return any(d <= room and self._reachable[room - d] for d in self._by_pitch.get(pitch, ()))
 
 
+@dataclass(frozen=True)
+class Cadence:
+    """The rules of a grammar, and one more: the last phrase ends on the tonic, if that comes within eight bars."""
+
+    grammar: Grammar
+
+    def start(self, ids: Sequence[int]) -> State:
+        """As :meth:`Grammar.start`."""
+        state = self.grammar.start(ids)
+        state.tonic = Mode(self.grammar.vocabulary.names[ids[0]]).tonic
+        return state
+
+
 @dataclass
 class State:
     """Where in a melody a sequence of tokens has come to.
@@ -92,6 +108,9 @@ class State:
         pitch: of the last note, None after a rest or where no note has been.
         tied: whether that note is to go on after the bar line.
         after_note: whether the last token was a note or rest.
+        sounding: the last pitch, whatever rests have come after it; None before the first.
+        last_phrase: number of bars that had begun when the last phrase did.
+        tonic: pitch class on which the last phrase has to end, None for any.
     """
 
     grammar: Grammar
@@ -102,9 +121,11 @@ class State:
     position: int = 0
     bars: int = 0
     pitch: int | None = None
-    sounded: bool = False
     tied: bool = False
     after_note: bool = False
+    sounding: int | None = None
+    last_phrase: int = 0
+    tonic: int | None = None
 
     def advance(self, id_: int) -> None:
         """Take in a token; what breaks the rules is taken in as well as can be."""
@@ -114,7 +135,7 @@ class State:
         if note is not None:
             self.pitch, duration = note
             self.position += duration
-            self.sounded |= self.pitch is not None
+            self.sounding = self.sounding if self.pitch is None else self.pitch
             self.tied = False
         elif id_ == vocabulary.bar:
             if self.pickup is None:
@@ -126,6 +147,7 @@ class State:
         elif id_ in vocabulary.phrase_ends:
             self.left = vocabulary.phrase_ends.index(id_)
             self.counting = self.left < MAX_PHRASES - 1
+            self.last_phrase = self.bars
 
     def allowed(self) -> torch.Tensor:
         """Return which tokens may come next, shape (vocabulary,), bool; at least one always may."""
@@ -144,7 +166,13 @@ class State:
 
     def _complete(self, left: int) -> bool:
         """Tell whether the melody may end here: at a full bar, or at one that the pickup makes full."""
-        return self.sounded and self.position > 0 and left in (0, self.pickup)
+        return self.sounding is not None and self.position > 0 and left in (0, self.pickup)
+
+    def _at_home(self) -> bool:
+        """Tell whether the melody may end on the note that sounded last."""
+        if self.tonic is None or self.bars - self.last_phrase >= PATIENCE:
+            return True
+        return self.sounding is not None and self.sounding % 12 == self.tonic
 
     def _must_end(self, left: int) -> bool:
         return self._complete(left) and (self.left == 0 or self.bars >= MAX_BARS)
@@ -154,7 +182,8 @@ class State:
         signs = set()
         if self.after_note:
             # The last phrase ends with the melody.
-            signs |= {vocabulary.phrase_ends[n] for n in self._next_phrases() if n or self._complete(left)}
+            may_end = self._complete(left) and self._at_home()
+            signs |= {vocabulary.phrase_ends[n] for n in self._next_phrases() if n or may_end}
         if left == 0:
             signs.add(vocabulary.bar)
             if self._may_tie():

@@ -38,11 +38,13 @@ def add_api(services: Services) -> None:
         instrument: str = "Church organ",
         tempo: int = 96,
         transpose: int = 0,
+        cadence: bool = True,
     ) -> dict[str, Any]:
         """Continue an opening with several voices.
 
         opening is ABC notation in eighths, in C major or A minor; voices are separated by commas: folk, header,
-        last-block, lora, full, scratch. Returns for each its notes (pitch as MIDI number, start and duration in
+        last-block, lora, full, scratch. mask forbids what would break a bar, cadence an end on another note than the
+        tonic. Returns for each its notes (pitch as MIDI number, start and duration in
         quarters), measures, files (MIDI and WAV in base64, MusicXML as text); and notes on changed arguments.
         """
         given = locals()

@@ -34,7 +34,7 @@ class Controls:
     def settings(self, *values: Any) -> tuple[MelodySettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""
         named = dict(zip(self.components, values, strict=False))
-        named["mask"] = int(bool(named["mask"]))
+        named |= {name: int(bool(named[name])) for name in ("mask", "cadence")}
         named["voices"] = ",".join(named["voices"] or [])
         if named["seed"] is None:
             del named["seed"]
@@ -46,7 +46,7 @@ class Controls:
         for name in self.components:
             value = getattr(settings, name)
             match name:
-                case "mask":
+                case "mask" | "cadence":
                     values.append(bool(value))
                 case "voices":
                     values.append([str(voice) for voice in settings.chosen])
@@ -87,9 +87,15 @@ def add_composing() -> dict[str, Any]:
             label="Voices",
             min_width=320,
         )
-        found["mask"] = gr.Checkbox(
-            bool(default("mask")), label="Complete bars only", info="Mask what would break a bar", min_width=180
-        )
+        with gr.Column(min_width=200, scale=1):
+            found["mask"] = gr.Checkbox(
+                bool(default("mask")), label="Complete bars only", info="Mask what would break a bar"
+            )
+            found["cadence"] = gr.Checkbox(
+                bool(default("cadence")),
+                label="End on the tonic",
+                info="With complete bars: mask an end elsewhere",
+            )
     return found
 
 

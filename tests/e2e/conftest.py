@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
+from tests.serving import free_port, wait_until_it_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = Path(__file__).with_name("shots")
@@ -30,7 +28,6 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-START_DEADLINE = 100.0  # seconds; importing gradio and torch takes most of it on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -40,13 +37,6 @@ def chromium() -> str:
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(CHROMIUM_NAMES)} is on the path")
     return found
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +56,7 @@ def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
     try:
-        _wait_until_it_answers(url, process, log)
+        wait_until_it_answers(url, process, log)
         # An answer needs the model, so it comes when the model is there.
         Client(url, verbose=False).predict(prompt="Once", columns="greedy", max_new_tokens=1, api_name="/decode")
         yield url
@@ -76,18 +66,6 @@ def app_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_DEADLINE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(url, timeout=5) as answer:
-                assert answer.status == 200
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the app did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ LEFT_OUT = {
     "Ways": "a training: nobody's link starts one",
     "steps of each": "likewise",
     "Rank": "for oneself or for the class: the link's class decides where it leads",
-    "Download": "which form a file is to have",
+    "Download": "whose rankings a file is to have",
     "or one of these": "fills the prompt, which the link has",
     "Ranking": "one of the visitor's own",
     "Code of the class": "the class is in every link beside the settings",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab.source import ROOT
-from tests.e2e.conftest import _wait_until_it_answers, free_port
+from tests.serving import free_port, wait_until_it_answers
 from tests.tabs.test_hostile import NAMES
 
 pytestmark = [pytest.mark.smoke, pytest.mark.timeout(300)]  # a process imports gradio and torch
@@ -29,7 +29,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
+        wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
         yield f"http://127.0.0.1:{port}/gradio_api/mcp/"
     finally:
         process.terminate()

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lab.music.corpus import Collection, load_tunes, load_vocabulary
-from lab.music.grammar import MAX_BARS, Grammar, State
-from lab.music.melody import Meter
+from lab.music.grammar import MAX_BARS, PATIENCE, Cadence, Grammar, State
+from lab.music.melody import Meter, Mode
 from lab.music.tokens import (
     MAX_PHRASES,
     MODES,
@@ -42,15 +42,16 @@ def small() -> Grammar:
     return Grammar(SMALL)
 
 
-def walk(grammar: Grammar, prompt: Sequence[str], rng: random.Random, most: int = 4000) -> list[str]:
+def walk(grammar: Grammar | Cadence, prompt: Sequence[str], rng: random.Random, most: int = 4000) -> list[str]:
     """Draw one allowed token after another until the end, header and prompt included."""
-    ids = grammar.vocabulary.encode(prompt)
+    vocabulary = grammar.grammar.vocabulary if isinstance(grammar, Cadence) else grammar.vocabulary
+    ids = vocabulary.encode(prompt)
     state = grammar.start(ids)
-    while ids[-1] != grammar.vocabulary.end:
+    while ids[-1] != vocabulary.end:
         ids.append(rng.choice(allowed(state)))
         state.advance(ids[-1])
         assert len(ids) < most, "the walk does not end"
-    return grammar.vocabulary.decode(ids)
+    return vocabulary.decode(ids)
 
 
 # Masks are shared, so each is looked into once; it is kept beside what it allows, lest another takes its number.
@@ -182,6 +183,56 @@ def test_max_bars_ends_a_melody_where_its_pickup_is_made_up_for(small: Grammar) 
     opening = ["major", "2/4", f"{MAX_PHRASES} phrases", "60:8", *["|", "60:8", "62:8"] * MAX_BARS]
     assert allowed(small.start(SMALL.encode(opening))) == [SMALL.end]
     assert allowed(small.start(SMALL.encode(opening[:-1]))) == [SMALL.end]
+
+
+# --- the cadence ----------------------------------------------------------------------------------------------------
+
+
+def ends_allowed(rules: Grammar | Cadence, prompt: str, mode: str = "major", phrases: int = 1) -> bool:
+    """Whether a melody in 2/4 may end after a prompt."""
+    ids = SMALL.encode([mode, "2/4", phrases_token(phrases), *prompt.split()])
+    return SMALL.phrase_ends[0] in allowed(rules.start(ids))
+
+
+def test_the_last_phrase_ends_on_the_tonic(small: Grammar) -> None:
+    cadence = Cadence(small)
+    assert ends_allowed(cadence, "| 62:8 60:8")
+    assert not ends_allowed(cadence, "| 60:8 62:8")
+    assert ends_allowed(small, "| 60:8 62:8")
+    assert ends_allowed(cadence, "| 62:8 60:4 r:4")  # what sounded last counts
+    assert not ends_allowed(cadence, "| 60:8 62:8 | r:8 r:8")
+    assert ends_allowed(cadence, "62:8 | 62:8 62:8 ,1 | 60:8", phrases=2)  # in a bar that the pickup makes full
+    assert not ends_allowed(cadence, "| 62:8 60:8", "minor")
+
+
+def test_only_the_last_phrase_must(small: Grammar) -> None:
+    ids = SMALL.encode(["major", "2/4", "2 phrases", "|", "60:8", "62:8"])
+    assert SMALL.phrase_ends[1] in allowed(Cadence(small).start(ids))
+
+
+def test_after_eight_bars_of_the_last_phrase_any_note_will_do(small: Grammar) -> None:
+    bars = "| 60:8 62:8 " * (PATIENCE - 1)
+    assert not ends_allowed(Cadence(small), bars)
+    assert ends_allowed(Cadence(small), bars + "| 60:8 62:8")
+    late = "| 60:8 62:8 ,1 " + bars
+    assert not ends_allowed(Cadence(small), late, phrases=2)
+    assert ends_allowed(Cadence(small), late + "| 60:8 62:8", phrases=2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_walks_come_home_and_keep_to_all_other_rules(shipped: Grammar, mode: str) -> None:
+    rng, home = random.Random(mode), 0
+    for turn in range(24):
+        meter = str(shipped.vocabulary.meters[turn % len(shipped.vocabulary.meters)])
+        names = walk(Cadence(shipped), [mode, meter, phrases_token(1 + turn % 5)], rng)
+        written = read(names)
+        assert written.ended and all(written.checks())
+        assert phrases_of(written) == 1 + turn % 5
+        last_phrase = names[max((n for n, name in enumerate(names) if name == ",1"), default=0) :]
+        came_home = written.melody.pitches[-1] % 12 == Mode(mode).tonic
+        assert came_home or last_phrase.count("|") >= PATIENCE
+        home += came_home
+    assert home > 4  # by chance it would be one walk in twelve
 
 
 # --- rule by rule ---------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ def random_settings(rng: random.Random) -> MelodySettings:
         top_p=number("top_p"),
         seed=round(number("seed")),
         mask=rng.randint(0, 1),
+        cadence=rng.randint(0, 1),
         voices=",".join(voice for voice in Voice if rng.random() < 0.5) or "scratch",
         strength=number("strength"),
         instrument=rng.choice(list(INSTRUMENTS)),
@@ -147,6 +148,7 @@ def test_a_seed_out_of_range_is_told(tab: Tab) -> None:
         ("seed=NaN", "seed"),
         ("seed=seven", "seed"),
         ("mask=maybe", "mask"),
+        ("cadence=perfect", "cadence"),
         ("opening=" + "c" * 2001, "opening"),
     ],
 )
