@@ -34,7 +34,7 @@ from lab.text.models import GPT2, Models
 from tabs import TABS, Tab
 from tabs.page import PRIVATE, Page, Services
 from tabs.quick import quick_serving, remember_signatures, settle
-from tabs.sessions import CAPACITY, lighten
+from tabs.sessions import CAPACITY, lighten, return_memory
 from tabs.theme import head, style, theme
 from tabs.workshop.banner import Banner
 
@@ -151,6 +151,7 @@ def serve(slugs: Sequence[str] | None = None, argv: Sequence[str] | None = None)
     options = arguments(argv)
     if options.mcp and importlib.util.find_spec("mcp") is None:
         raise SystemExit("app.py: --mcp needs the extra: pip install -r requirements-mcp.txt")
+    return_memory()
     hosting.prepare()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)

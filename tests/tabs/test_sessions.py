@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import tracemalloc
 
 import gradio as gr
+import pytest
 from gradio.state_holder import StateHolder
 
+from lab.source import ROOT
 from lab.text.models import Models
 from tabs import launch
 from tabs.page import Services
@@ -38,3 +43,21 @@ def test_what_a_session_changes_is_its_own() -> None:
     sessions["one"][box._id] = gr.Textbox("changed", render=False)
     assert sessions["one"][box._id].value == "changed"
     assert sessions["two"][box._id] is box
+
+
+def test_large_pieces_of_memory_go_back_where_there_is_glibc() -> None:
+    script = (
+        "import pathlib\n"
+        "from tabs.sessions import return_memory\n"
+        "assert return_memory()\n"
+        "def pages(): return int(pathlib.Path('/proc/self/statm').read_text().split()[1])\n"
+        "before = pages()\n"
+        "for _ in range(8):\n"  # by default the second piece already stays
+        "    kept = [bytearray(3_000_000) for _ in range(20)]\n"
+        "    small = bytearray(100_000)\n"
+        "    del kept\n"
+        "assert pages() - before < 2_000\n"
+    )
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library")
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
