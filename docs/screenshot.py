@@ -1,7 +1,7 @@
 """Make the pictures in the README and in docs/, one of each tab at work, from a running app.
 
 python app.py --port 7860 &
-python docs/screenshot.py http://127.0.0.1:7860 [start decoding …]
+python docs/screenshot.py http://127.0.0.1:7860 [decoding melodies …]
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from playwright.sync_api import Page, sync_playwright
 
 # Of each picture: the link that it shows, and what has to be on the page before it is taken.
 PICTURES = {
-    "start": ("?tab=start", ("#sd-home",)),
     "embeddings": ("?tab=embeddings", ("#sd-tab-embeddings .js-plotly-plot",)),
     "decoding": (
         "?tab=decoding&prompt=Once+upon+a+time+there+was+a+little+girl+who&seed=7&max_new_tokens=60&column=4&step=9",
@@ -25,7 +24,7 @@ PICTURES = {
         "?tab=lora&prompt=The+king&adapters=shakespeare%3D1%3Bfairy-tales%3D1&column=2&step=3",
         (".sd-board[data-state=done]", "#sd-lora-step .js-plotly-plot"),
     ),
-    "reward": ("?tab=reward&view=best-of-n", ("#sd-tab-reward .js-plotly-plot",)),
+    "reward": ("?tab=reward&view=best-of-n&annotator=ten-words&rankings=100&features=words&n=64&among=4", ("#sd-tab-reward .js-plotly-plot",)),
     "reflection": ("?tab=reflection", (".sd-reflection-plot",)),
 }
 WIDTH, HEIGHT = 1400, 1000
