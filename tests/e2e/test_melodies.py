@@ -108,10 +108,13 @@ def test_a_link_sounds_and_can_be_copied(visitors: Visitors) -> None:
     before = melodies(page)
     page.get_by_role("button", name="Instrument, tempo, key").click()
     tempo = page.get_by_label("range slider for Tempo (quarters per minute)")
-    expect(tempo).to_be_visible()  # before that the accordion would put the old value back
-    tempo.focus()
-    page.keyboard.press("ArrowRight")
-    expect(status(page)).to_contain_text("The same melodies, played anew.")
+    expect(tempo).to_be_visible()
+    for _ in range(5):  # an accordion that has just opened may put the old value back once
+        tempo.focus()
+        page.keyboard.press("ArrowRight")
+        expect(status(page)).to_contain_text("The same melodies, played anew.")
+        if visitor.slider("Tempo (quarters per minute)").input_value() == "98":
+            break
     expect(visitor.slider("Tempo (quarters per minute)")).to_have_value("98")
     page.keyboard.press("ArrowLeft")
     expect(visitor.slider("Tempo (quarters per minute)")).to_have_value("96")

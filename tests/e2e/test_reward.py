@@ -25,6 +25,18 @@ IN_ORDER_JS = """wanted => wanted === [...document.querySelectorAll('.sd-reward-
 }).join('')"""
 
 
+# What moved has come to rest: a place that is measured on the way there is another one when the mouse arrives.
+SETTLED_JS = """async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const all = () => [...document.querySelectorAll('.sd-reward-order li')];
+    const places = () => all().map((li) => li.getBoundingClientRect().y);
+    for (let before = null, still = 0; still < 5; before = places()) {
+        await frame();
+        still = before && String(before) === String(places()) ? still + 1 : 0;
+    }
+}"""
+
+
 class Ranker:
     """A visitor who has completions to put in order."""
 
@@ -54,6 +66,7 @@ class Ranker:
         """Drag a text by its bar to a depth of another one, 0 for its upper and 1 for its lower edge."""
         bar = self.bar(letter)
         bar.scroll_into_view_if_needed()
+        self.page.evaluate(SETTLED_JS)
         box, target = bar.bounding_box(), self.bar(onto).locator("..").bounding_box()
         assert box and target
         x, y = box["x"] + 20, box["y"] + box["height"] / 2
@@ -65,6 +78,7 @@ class Ranker:
 
     def drags_by_finger(self, letter: str, onto: str, depth: float) -> None:
         """The same on a touch screen, by the browser's own touch events."""
+        self.page.evaluate(SETTLED_JS)
         box, target = self.bar(letter).bounding_box(), self.bar(onto).locator("..").bounding_box()
         assert box and target
         x, y, end = box["x"] + 20, box["y"] + box["height"] / 2, target["y"] + depth * target["height"]
