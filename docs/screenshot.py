@@ -24,7 +24,10 @@ PICTURES = {
         "?tab=lora&prompt=The+king&adapters=shakespeare%3D1%3Bfairy-tales%3D1&column=2&step=3",
         (".sd-board[data-state=done]", "#sd-lora-step .js-plotly-plot"),
     ),
-    "reward": ("?tab=reward&view=best-of-n&annotator=ten-words&rankings=100&features=words&n=64&among=4", ("#sd-tab-reward .js-plotly-plot",)),
+    "reward": (
+        "?tab=reward&view=best-of-n&annotator=ten-words&rankings=100&features=words&n=64&among=4",
+        ("#sd-tab-reward .js-plotly-plot",),
+    ),
     "reflection": ("?tab=reflection", (".sd-reflection-plot",)),
 }
 WIDTH, HEIGHT = 1400, 1000
