@@ -46,12 +46,10 @@ def add_asking(settings: type[Settings], models: Models, elem_id: str) -> tuple[
     return controls, gr.HTML("", visible=False)
 
 
-def add_examples(
-    examples: Sequence[tuple[str, Example]], min_width: int = 120, lead: str = "Try:"
-) -> list[tuple[gr.Button, Example]]:
+def add_examples(examples: Sequence[tuple[str, Example]], min_width: int = 120) -> list[tuple[gr.Button, Example]]:
     """Add a row of buttons, one for each example by its title; return them with what they stand for."""
     with gr.Row(elem_classes="sd-examples"):
-        gr.HTML(f'<span class="sd-hint">{lead}</span>', elem_classes="sd-try")
+        gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
         return [(gr.Button(title, size="sm", min_width=min_width, scale=0), example) for title, example in examples]
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lab.preferences.choosing import Choice, choose
 from lab.preferences.settings import RewardSettings, View
+from tabs.asking import add_examples
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
@@ -17,7 +18,6 @@ from tabs.reward.panels import (
     LEARNS,
     OVERDONE,
     add_plot,
-    add_stories,
     follow,
     prompt_choices,
     show_when_ready,
@@ -60,7 +60,7 @@ class BestOfNPanel:
         self._shared = shared
         default = RewardSettings.default
         gr.Markdown(INTRODUCTION)
-        self._stories = add_stories(STORIES)
+        self._stories = add_examples(STORIES)
         with gr.Row():
             among = gr.Dropdown(prompt_choices(), value=default("among"), label="Prompt (held out)", min_width=220)
             n = slider(RewardSettings, "n", "n: completions to choose from", min_width=220, elem_id="sd-reward-best-n")

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lab.preferences.choosing import Held, hold
 from lab.preferences.settings import RewardSettings, View
+from tabs.asking import add_examples
 from tabs.controls import slider
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
@@ -17,7 +18,6 @@ from tabs.reward.panels import (
     LEARNS,
     OVERDONE,
     add_plot,
-    add_stories,
     follow,
     prompt_choices,
     show_when_ready,
@@ -51,7 +51,7 @@ class LeashPanel:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         gr.Markdown(INTRODUCTION)
-        self._stories = add_stories(STORIES)
+        self._stories = add_examples(STORIES)
         with gr.Row():
             among = gr.Dropdown(
                 [("all held-out prompts, on average", 0), *prompt_choices()],

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings, View
+from tabs.asking import add_examples
 from tabs.page import PRIVATE, Page, Services, link_controls, only_if
 from tabs.reward import best_of_n, leash
 from tabs.reward.api import add_api
@@ -82,11 +83,7 @@ class _RewardPage:
             services.class_code if services.class_code is not None else gr.Textbox("", visible=False),
             gr.State(()),
         )
-        self._example_buttons = []
-        with gr.Row(elem_classes="sd-examples"):
-            gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-            for title, settings in EXAMPLES:
-                self._example_buttons.append((gr.Button(title, size="sm", min_width=120, scale=0), settings))
+        self._example_buttons = add_examples(EXAMPLES)
         self._view = gr.State(View.RANK.value)
         self._learns_box, learns = add_learns()
         components: dict[str, Any] = {"view": self._view} | learns

@@ -20,7 +20,6 @@ from tabs.waiting import wait_for
 T = TypeVar("T")
 
 LEARNS = ("source", "annotator", "rankings", "head", "features")  # settings of what the reward model learns from
-Story = tuple[str, Mapping[str, Any]]
 # A case in which the learned reward can be overdone, as lab.preferences.overoptimisation has it.
 OVERDONE = {
     "source": str(Source.ANNOTATOR),
@@ -50,13 +49,6 @@ class Panel(Protocol):
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield what the page is to show."""
-
-
-def add_stories(stories: Sequence[Story]) -> list[tuple[gr.Button, Mapping[str, Any]]]:
-    """Add a row of buttons, one for each story; return them with the settings that they stand for."""
-    with gr.Row(elem_classes="sd-examples"):
-        gr.HTML('<span class="sd-hint">Try:</span>', elem_classes="sd-try")
-        return [(gr.Button(title, size="sm", min_width=120, scale=0), settings) for title, settings in stories]
 
 
 def wire_stories(

@@ -11,9 +11,10 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.preferences.report import Report, report
 from lab.preferences.settings import RewardSettings, View
+from tabs.asking import add_examples
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.panels import LEARNS, add_plot, add_stories, follow, show_when_ready, wire_stories
+from tabs.reward.panels import LEARNS, add_plot, follow, show_when_ready, wire_stories
 from tabs.reward.render.train import measures, taste, train_notes, train_status
 from tabs.reward.render.train_plots import (
     CALIBRATION_COLUMNS,
@@ -56,7 +57,7 @@ class TrainPanel:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.controls: dict[str, Any] = {}
-        self._stories = add_stories(STORIES)
+        self._stories = add_examples(STORIES)
         with gr.Row(elem_classes="sd-actions"):
             self.button = gr.Button("Train", variant="primary", min_width=120, scale=0, elem_id="sd-reward-train-go")
             self._stop = gr.Button("Stop", min_width=90, scale=0)
