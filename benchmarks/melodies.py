@@ -45,7 +45,7 @@ class Table:
     bars: float = 1.0
 
 
-def described(melodies: Sequence[Melody], given: int = 0) -> Table:
+def described(melodies: Sequence[Melody]) -> Table:
     """Return what melodies are like."""
     everything, pitch = (load_classifier(kind) for kind in (Kind.ALL, Kind.PITCH))
     probabilities = [everything.probability(melody) for melody in melodies]
@@ -54,13 +54,18 @@ def described(melodies: Sequence[Melody], given: int = 0) -> Table:
         bach_by_pitch=mean(pitch.probability(melody) > 0.5 for melody in melodies),
         mean_probability=mean(probabilities),
         tonic=tonic(melodies),
-        copied=mean(closest(melody, skip=given).length >= LONG_RUN for melody in melodies),
+        copied=copied(melodies),
     )
 
 
 def tonic(melodies: Sequence[Melody]) -> float:
     """Return the share of melodies that end on their tonic."""
     return mean(melody.pitches[-1] % 12 == melody.mode.tonic for melody in melodies)
+
+
+def copied(melodies: Sequence[Melody]) -> float:
+    """Return the share of melodies that have a long run in common with a training tune."""
+    return mean(closest(melody).length >= LONG_RUN for melody in melodies)
 
 
 def write(voices: Voices, voice: Voice, style: Collection, count: int, **rules: int) -> list[Piece]:
@@ -111,6 +116,7 @@ def quality(voices: Voices, count: int) -> list[Figure]:
     tables: dict[str, Table] = {}
     free: dict[str, float] = {}
     not_led: dict[str, float] = {}
+    unhindered: dict[str, float] = {}
     masked: dict[str, float] = {}
     kinds = [("folk", Voice.FOLK, Collection.FOLK), ("folk_bach_header", Voice.FOLK, Collection.BACH)]
     kinds += [
@@ -122,6 +128,7 @@ def quality(voices: Voices, count: int) -> list[Figure]:
         masked[name] = bars(pieces)
         free[name] = bars(write(voices, voice, style, count, mask=0))
         not_led[name] = tonic([piece.melody for piece in write(voices, voice, style, count, cadence=0)])
+        unhindered[name] = copied([piece.melody for piece in write(voices, voice, style, count, originality=0)])
     for name, collection in (("real_folk", Collection.FOLK), ("real_bach", Collection.BACH)):
         tables[name] = described([tune.melody for tune in load_split(collection, Split.TEST)])
     figures = []
@@ -147,6 +154,7 @@ def quality(voices: Voices, count: int) -> list[Figure]:
                 Figure(f"{name}_bars_masked", f"{title}: complete bars, masked", masked[name], "", ">= 1"),
                 Figure(f"{name}_bars_free", f"{title}: complete bars, free", free[name]),
                 Figure(f"{name}_final_tonic_free", f"{title}: ends on the tonic, cadence free", not_led[name]),
+                Figure(f"{name}_copied_free", f"{title}: shares {LONG_RUN}, copies allowed", unhindered[name]),
             ]
     return figures
 

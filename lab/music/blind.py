@@ -19,7 +19,7 @@ from lab.music.voices import VOICES, Voice, Voices
 CLIP_QUARTERS = 32  # a clip ends with the first phrase that ends after so long
 SHORTEST_QUARTERS = 12
 MACHINES = (Voice.FOLK, Voice.LAST_BLOCK, Voice.LORA, Voice.FULL)
-TEMPERATURE, TOP_P = 0.8, 0.95
+TEMPERATURE, TOP_P = 1.0, 0.95
 
 
 class Truth(StrEnum):

@@ -13,7 +13,8 @@ from lab.errors import VisitorError
 from lab.music.melody import Melody, Meter, Mode
 from lab.music.midi import INSTRUMENTS
 from lab.music.opening import OpeningError, check_range, read_opening
-from lab.music.tokens import MAX_PHRASES, Written, phrases_token, read, write_notes
+from lab.music.plagiarism import EVERY_TUNE, load_index
+from lab.music.tokens import MAX_PHRASES, Written, phrases_token, read, whole_bars, write_notes
 from lab.music.voices import LORA_NAME, VOICES, Voice, Voices
 from lab.settings import Settings
 
@@ -44,11 +45,12 @@ class MelodySettings(Settings):
     meter: str = Field("4/4", max_length=5)
     mode: Mode = Mode.MAJOR
     phrases: int = Field(4, ge=1, le=MAX_PHRASES)
-    temperature: float = Field(0.8, ge=0.05, le=2.0)
+    temperature: float = Field(1.0, ge=0.05, le=2.0)
     top_p: float = Field(0.95, ge=0.01, le=1.0)
     seed: int = Field(7, ge=0, le=2**31 - 1)
     mask: int = Field(1, ge=0, le=1)
     cadence: int = Field(1, ge=0, le=1)
+    originality: int = Field(1, ge=0, le=1)
     voices: str = Field(DEFAULT_VOICES, max_length=200)
     strength: float = Field(1.0, ge=0.0, le=MAX_STRENGTH)
     instrument: str = Field(next(iter(INSTRUMENTS)), max_length=40)
@@ -142,12 +144,13 @@ def known_prompt(voices: Voices, settings: MelodySettings, voice: Voice) -> tupl
 
 
 def rules_of(voices: Voices, settings: MelodySettings) -> Rules | None:
-    """Return what a melody has to keep to; the cadence needs bars of which one can be the last."""
+    """Return what a melody has to keep to; the cadence needs bars of which one can be the last, originality nothing."""
     from lab.music.grammar import Cadence
+    from lab.music.originality import Original
 
-    if not settings.mask:
-        return None
-    return Cadence(voices.grammar) if settings.cadence else voices.grammar
+    grammar = voices.grammar
+    rules = (Cadence(grammar) if settings.cadence else grammar) if settings.mask else None
+    return Original(grammar, load_index(EVERY_TUNE), rules) if settings.originality else rules
 
 
 def row_of(
@@ -221,7 +224,7 @@ def piece_of(voices: Voices, settings: MelodySettings, voice: Voice, row: Row, t
     ids = [token.id for token in tokens]
     names = voices.vocabulary.decode((*row.prompt, *ids))
     try:
-        written = read(names)
+        written = read(whole_bars(names) if settings.mask else names)
     except ValueError:
         raise VisitorError(
             f"“{VOICES[voice].title}” wrote nothing that sounds. Please try another seed or a lower temperature."

@@ -74,6 +74,21 @@ class Grammar:
             self._masks[key] = allowed
         return self._masks[key]
 
+    @property
+    def everything(self) -> torch.Tensor:
+        """All tokens, shape (vocabulary,), bool."""
+        if () not in self._masks:
+            self._masks[()] = torch.ones(len(self.vocabulary), dtype=torch.bool)
+        return self._masks[()]
+
+    def of_pitch(self, pitch: int) -> torch.Tensor:
+        """Return which tokens are notes of a pitch, shape (vocabulary,), bool."""
+        if (pitch,) not in self._masks:
+            notes = torch.zeros(len(self.vocabulary), dtype=torch.bool)
+            notes[[id_ for id_, (of_note, _) in self.notes.items() if of_note == pitch]] = True
+            self._masks[(pitch,)] = notes
+        return self._masks[(pitch,)]
+
     def can_fill(self, room: int) -> bool:
         """Tell whether there are notes that fill so much room."""
         return self._reachable[room]

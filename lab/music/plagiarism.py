@@ -23,6 +23,7 @@ from lab.music.variants import intervals
 
 SEPARATOR = "\x00"
 UNISON = 128  # code of a repeated note; MIDI's widest interval is 127, so codes are 1 to 255: a byte each
+EVERY_TUNE = (Collection.FOLK, Collection.BACH)  # that a model trained on
 _building = threading.Lock()
 
 
@@ -100,6 +101,12 @@ class Index:
         numbers = [bisect_right(self.starts, at) - 1 for at in found]
         return [(number, at - self.starts[number]) for number, at in zip(numbers, found, strict=True)]
 
+    def followers(self, run: Iterable[int]) -> set[int]:
+        """Return the intervals by which tunes go on after a run, in semitones."""
+        query = encode(run)
+        found = self.order[self._place(query, bisect_left) : self._place(query, bisect_right)]
+        return {ord(self.text[at + len(query)]) - UNISON for at in found if self.text[at + len(query)] != SEPARATOR}
+
     def _place(self, query: str, bisect: Callable[..., int]) -> int:
         # A separator sorts before all intervals and ends every comparison, so what lies beyond it does not matter.
         return bisect(self.order, query, key=lambda at: self.text[at : at + len(query)])
@@ -139,9 +146,7 @@ def load_index(collections: Sequence[Collection]) -> Index:
         return _built(tuple(collections))
 
 
-def closest(
-    melody: Melody, collections: Sequence[Collection] = (Collection.FOLK, Collection.BACH), skip: int = 0
-) -> Closest:
+def closest(melody: Melody, collections: Sequence[Collection] = EVERY_TUNE, skip: int = 0) -> Closest:
     """Return the longest run of intervals that a melody shares with a training tune of these collections.
 
     Transposition, rhythm, meter, rests and phrases are ignored; altered copies are not found, see the module.

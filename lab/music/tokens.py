@@ -106,6 +106,13 @@ def write_notes(melody: Melody, phrases: int | None = None) -> list[str]:
     return names
 
 
+def whole_bars(names: Sequence[str]) -> Sequence[str]:
+    """Return the names up to the last bar line, if the end is missing: a melody that ran out of room in a bar."""
+    if END in names or BAR not in names:
+        return names
+    return names[: len(names) - 1 - names[::-1].index(BAR)]
+
+
 def read(names: Iterable[str]) -> Written:
     """Read tokens as a melody; what a model wrote against the rules is read as well as can be.
 

@@ -29,7 +29,7 @@ def add_api(services: Services) -> None:
         meter: str = "4/4",
         mode: str = "major",
         phrases: int = 4,
-        temperature: float = 0.8,
+        temperature: float = 1.0,
         top_p: float = 0.95,
         seed: int = 7,
         mask: bool = True,
@@ -39,13 +39,15 @@ def add_api(services: Services) -> None:
         tempo: int = 96,
         transpose: int = 0,
         cadence: bool = True,
+        originality: bool = True,
     ) -> dict[str, Any]:
         """Continue an opening with several voices.
 
         opening is ABC notation in eighths, in C major or A minor; voices are separated by commas: folk, header,
         last-block, lora, full, scratch. mask forbids what would break a bar, cadence an end on another note than the
-        tonic. Returns for each its notes (pitch as MIDI number, start and duration in quarters), measures, files (MIDI
-        and WAV in base64, MusicXML as text); and notes on changed arguments.
+        tonic, originality a run of 12 intervals that a training tune has. Returns for each its notes (pitch as MIDI
+        number, start and duration in quarters), measures, files (MIDI and WAV in base64, MusicXML as text); and notes
+        on changed arguments.
         """
         given = locals()
         settings, notes = MelodySettings.lenient(

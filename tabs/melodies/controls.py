@@ -11,12 +11,14 @@ import gradio as gr
 from lab.music.composing import METERS, MelodySettings
 from lab.music.melody import Mode
 from lab.music.midi import INSTRUMENTS
+from lab.music.originality import LONGEST_RUN
 from lab.music.performance import Manner
 from lab.music.sound import synthesizers
 from lab.music.voices import VOICES
 from tabs.controls import slider
 
 MODE_TITLES = {Mode.MAJOR: "C major", Mode.MINOR: "A minor"}
+RULES = ("mask", "cadence", "originality")  # each of them on or off
 SYNTHESIZERS = {"symusic": "symusic (fast)", "fluidsynth": "FluidSynth"}
 
 
@@ -34,7 +36,7 @@ class Controls:
     def settings(self, *values: Any) -> tuple[MelodySettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""
         named = dict(zip(self.components, values, strict=False))
-        named |= {name: int(bool(named[name])) for name in ("mask", "cadence")}
+        named |= {name: int(bool(named[name])) for name in RULES}
         named["voices"] = ",".join(named["voices"] or [])
         if named["seed"] is None:
             del named["seed"]
@@ -46,7 +48,7 @@ class Controls:
         for name in self.components:
             value = getattr(settings, name)
             match name:
-                case "mask" | "cadence":
+                case "mask" | "cadence" | "originality":
                     values.append(bool(value))
                 case "voices":
                     values.append([str(voice) for voice in settings.chosen])
@@ -95,6 +97,11 @@ def add_composing() -> dict[str, Any]:
                 bool(default("cadence")),
                 label="End on the tonic",
                 info="With complete bars: mask an end elsewhere",
+            )
+            found["originality"] = gr.Checkbox(
+                bool(default("originality")),
+                label="No long copies",
+                info=f"Mask what would share {LONGEST_RUN + 1} intervals in a row with a training tune",
             )
     return found
 

@@ -46,6 +46,7 @@ VIEW_TITLES = {
 SOURCES = {
     "Melodies as tokens: write_notes": ("lab.music.tokens", "write_notes"),
     "Which tokens keep bars complete: State.allowed": ("lab.music.grammar", "State.allowed"),
+    "Which notes would copy a tune: Pursuit.forbidden": ("lab.music.originality", "Pursuit.forbidden"),
     "LoRA for every row of a batch: Mix": ("lab.lora", "Mix"),
     "LoRA as a layer: LoRALinear": ("lab.lora", "LoRALinear"),
     "One step for all rows: choose": ("lab.text.choosing", "choose"),

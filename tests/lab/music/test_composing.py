@@ -144,13 +144,8 @@ def test_with_the_mask_all_bars_are_complete(voices: Voices, meter: str) -> None
     wishes = [(voice, None, seed) for voice in Voice for seed in range(3)]
     written = [piece.written for piece in write_all(voices, settings_of(meter=meter), wishes)]
     for one in written:
-        checks = one.checks()
-        if one.ended:
-            assert one.complete_bars == len(one.bars)
-            assert one.melody.complete
-        else:  # the model's memory ends before the melody does
-            checks.pop()
-        assert all(checks), one
+        assert all(one.checks()), one  # also where the model's memory ended before the melody did
+        assert one.melody.complete or not one.ended
     assert sum(one.ended for one in written) > 12
 
 

@@ -22,6 +22,7 @@ from lab.music.tokens import (
     phrase_end,
     phrases_token,
     read,
+    whole_bars,
     write,
     write_notes,
 )
@@ -362,3 +363,11 @@ def test_the_vocabulary_that_ships_is_in_order() -> None:
     shipped = load_vocabulary()
     assert Vocabulary.of([shipped.names], 1).names == shipped.names
     assert len(set(shipped.names)) == len(shipped)
+
+
+def test_a_melody_that_ran_out_of_room_ends_at_its_last_bar_line() -> None:
+    begun = ["major", "2/4", "2 phrases", "|", "60:8", "62:8", "|", "60:8"]
+    assert list(whole_bars(begun)) == begun[:6]
+    assert read(whole_bars(begun)).checks() == [True]
+    assert list(whole_bars([*begun, "end"])) == [*begun, "end"]
+    assert list(whole_bars(begun[:3])) == begun[:3]  # nothing to cut

@@ -23,7 +23,7 @@ from tests.tabs.conftest import TIMEOUT, Server
 NAN, INFINITY = math.nan, math.inf
 DEFAULTS = {name: MelodySettings.default(name) for name in (
     "opening", "meter", "mode", "phrases", "temperature", "top_p", "seed", "mask", "voices", "strength", "instrument",
-    "tempo", "transpose", "cadence",
+    "tempo", "transpose", "cadence", "originality",
 )}  # fmt: skip
 SHORT = {"voices": "folk", "phrases": 1}
 
@@ -47,7 +47,7 @@ def test_defaults(server: Server, answer: dict[str, Any]) -> None:
     listed = server.client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(listed) == {"/melody"}
     parameters = {p["parameter_name"]: p["parameter_default"] for p in listed["/melody"]["parameters"]}
-    assert parameters == DEFAULTS | {"mode": "major", "mask": True, "cadence": True}
+    assert parameters == DEFAULTS | {"mode": "major", "mask": True, "cadence": True, "originality": True}
     for name in parameters:
         assert name in inspect.signature(MelodySettings).parameters
 

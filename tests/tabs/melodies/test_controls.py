@@ -38,6 +38,7 @@ def random_settings(rng: random.Random) -> MelodySettings:
         seed=round(number("seed")),
         mask=rng.randint(0, 1),
         cadence=rng.randint(0, 1),
+        originality=rng.randint(0, 1),
         voices=",".join(voice for voice in Voice if rng.random() < 0.5) or "scratch",
         strength=number("strength"),
         instrument=rng.choice(list(INSTRUMENTS)),
@@ -149,6 +150,7 @@ def test_a_seed_out_of_range_is_told(tab: Tab) -> None:
         ("seed=seven", "seed"),
         ("mask=maybe", "mask"),
         ("cadence=perfect", "cadence"),
+        ("originality=very", "originality"),
         ("opening=" + "c" * 2001, "opening"),
     ],
 )
