@@ -226,13 +226,13 @@ def _reward(root: Path) -> Iterator[Row]:
 
     encoder = package_weights(PACKAGE)
     if encoder is not None:
-        size = Linear(DIMENSIONS).size
+        size = Linear(2 * DIMENSIONS).size
         yield Row(
             name="Reward model, linear head on the encoder",
             stage=TRANSFER,
             subject=SENTENCES,
             frozen="Every weight of the sentence encoder",
-            changed="One weight for each of its dimensions",
+            changed="One weight for each dimension of its sentence and its word vectors",
             trainable=size,
             total=encoder[0] + size,
             data="what you rank, in the tab",

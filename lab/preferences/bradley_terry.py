@@ -4,7 +4,7 @@
 
 R. A. Bradley and M. E. Terry, Rank analysis of incomplete block designs, Biometrika 39 (1952), 324-345; as the reward
 of a language model: Christiano et al. (2017), Stiennon et al. (2020). The embedder is frozen; what is trained is the
-head, 384 weights by default, by full-batch L-BFGS (Liu & Nocedal, 1989).
+head, 768 weights by default, by full-batch L-BFGS (Liu & Nocedal, 1989).
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def fit(
     pairs: Pairs,
     embed: Embed,
     head: HeadKind = HeadKind.LINEAR,
-    features: Features = Features.COMPLETION,
+    features: Features = Features.BOTH,
     l2: float | None = None,
     seed: int = 0,
 ) -> Fit:
@@ -151,7 +151,7 @@ def learning_curve(
     held_out: Pairs,
     embed: Embed,
     head: HeadKind = HeadKind.LINEAR,
-    features: Features = Features.COMPLETION,
+    features: Features = Features.BOTH,
     points: int = 6,
     seed: int = 0,
 ) -> Iterator[CurvePoint]:

@@ -53,7 +53,7 @@ class RewardSettings(Settings):
     annotator: str = Field("cheerful", max_length=40)
     rankings: int = Field(300, ge=10, le=1000)  # of the simulated annotator
     head: HeadKind = HeadKind.LINEAR
-    features: Features = Features.COMPLETION
+    features: Features = Features.BOTH
     # Score: a text of the visitor's own.
     text: str = Field("", max_length=MAX_COMPLETION)
     # Break it: a text that is to fool the model, and words that the attack may insert into it.

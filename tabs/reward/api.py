@@ -63,7 +63,7 @@ def add_api(shared: Shared) -> None:
         annotator: str = "cheerful",
         simulated: int = 300,
         head: str = "linear",
-        features: str = "completion",
+        features: str = "both",
     ) -> dict[str, Any]:
         """Score texts with a reward model.
 

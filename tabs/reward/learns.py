@@ -26,10 +26,10 @@ SOURCES = [
     ("a mix of all of them", str(Source.MIX)),
 ]
 FEATURES = [
-    ("the text's embedding", str(Features.COMPLETION)),
+    ("embedding and word vectors", str(Features.BOTH)),
+    ("the text's embedding alone", str(Features.COMPLETION)),
     ("… and times the prompt's", str(Features.WITH_PROMPT)),
     ("word vectors, averaged", str(Features.WORDS)),
-    ("embedding and word vectors", str(Features.BOTH)),
 ]
 HEADS = [("a linear head", str(HeadKind.LINEAR)), ("a small MLP", str(HeadKind.MLP))]
 

@@ -29,9 +29,9 @@ from tabs.sources import add_sources
 INTRODUCTION = """
 <div class="sd-why">
 <p><b class="sd-frozen">Frozen</b> The language model that writes, and the sentence encoder that reads: 22.7 million
-weights that turn a text into 384 numbers.</p>
-<p><b class="sd-changed">Changed</b> 384 weights: how much each of those numbers counts for the reward. They are all
-that is learned from rankings.</p>
+weights that turn a text into 384 numbers for what it says, and 384 for the words it is made of.</p>
+<p><b class="sd-changed">Changed</b> 768 weights: how much each of those numbers counts for the reward. They are all
+that is learned from rankings. (384, if the head sees one of the two alone.)</p>
 <p><b>Why</b> Nobody can write down what makes a text good, but everybody can say which of two is better. A reward model
 turns such choices into a score that a machine can seek, and overdo.</p>
 </div>

@@ -14,7 +14,7 @@ from tests.lab.preferences.conftest import TASTE, WIDTH, embed, made_pairs
 
 
 def test_a_linear_taste_is_found() -> None:
-    fitted = fit(made_pairs(60), embed)
+    fitted = fit(made_pairs(60), embed, features=Features.COMPLETION)
     weights = fitted.model.parameters
     assert weights @ TASTE / np.linalg.norm(weights) / np.linalg.norm(TASTE) > 0.95
     assert fitted.parameters == WIDTH
@@ -91,10 +91,10 @@ def test_an_mlp_learns_what_a_linear_head_cannot() -> None:
         ranks = (-some_but_not_much(texts)).argsort().argsort() + 1
         rankings.append(Ranked(str(prompt), tuple(texts), tuple(ranks.tolist())))
     pairs = pairs_of(rankings)
-    linear, mlp = (fit(pairs, embed, kind, l2=0.1) for kind in HeadKind)
+    linear, mlp = (fit(pairs, embed, kind, Features.COMPLETION, l2=0.1) for kind in HeadKind)
     assert mlp.accuracy > 0.95 > 0.7 > linear.accuracy
     assert mlp.parameters == (WIDTH + 2) * 16
-    again = fit(pairs, embed, HeadKind.MLP, l2=0.1)
+    again = fit(pairs, embed, HeadKind.MLP, Features.COMPLETION, l2=0.1)
     assert np.array_equal(mlp.model.parameters, again.model.parameters)
 
 

@@ -67,7 +67,7 @@ def test_each_opens_on_its_own_story_whichever_is_opened_first(page: _RewardPage
         {"rankings": 310},
         {"source": "own"},
         {"head": "mlp"},
-        {"features": "both"},
+        {"features": "completion"},
         {"annotator": "ten-words"},  # a story's, but not all that the story sets
     ],
     ids=lambda chosen: "-".join(map(str, *chosen.items())),

@@ -83,7 +83,7 @@ def test_a_run_shows_measures_first_and_then_a_growing_curve(page: _RewardPage) 
     first = updates[0]
     assert "60 of “Likes cheerful words”" in first[0] and 'role="alert"' not in first[0]
     assert first[2]["visible"] is True
-    assert "22,713,216" in first[1] and ">384<" in first[1]
+    assert "22,713,216" in first[1] and ">768<" in first[1]
     assert "def cheerful" in first[-1]
     curves = [update[4] for update in updates if isinstance(update[4], list) and update[4]]
     assert [len(curve) for curve in curves] == list(range(1, len(curves) + 1)) and len(curves) > 3
