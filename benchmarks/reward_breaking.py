@@ -2,7 +2,7 @@
 
     python -m benchmarks.reward_breaking [--json] [--budget 8]
 
-The models are those that the tab opens on. Standings are the share of shipped completions that a text beats, in percent.
+The models are those that the tab opens on. A standing is the share of shipped completions that a text beats.
 """
 
 from __future__ import annotations

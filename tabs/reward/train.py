@@ -40,8 +40,8 @@ EXPLAINED = {
     "is all that can be learned.",
     "calibration": "**Calibration.** A reward difference of *d* says: the chosen text wins with probability "
     "1 / (1 + e⁻ᵈ). On the dashed line the model is right as often as it says. Below, it is too sure of itself.",
-    "trials": "**Regularisation.** With few pairs, hundreds of weights can follow any whim. L2 pulls them towards zero; how "
-    "hard, is tried out on prompts left out, from strong to weak, until it gets worse. The large point was chosen.",
+    "trials": "**Regularisation.** With few pairs, many weights can follow any whim. L2 pulls them towards zero; "
+    "how hard, is tried out on prompts left out, from strong to weak, until it gets worse. The large point was chosen.",
 }
 STORIES = (
     ("Ten rankings only", {"source": "annotator", "annotator": "dialogue", "rankings": 10}),
