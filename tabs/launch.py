@@ -62,7 +62,13 @@ OPEN_TAB_JS = """
     return [titles.includes(slug) ? {__type__: "update", selected: slug} : {__type__: "update"}, ...shown, ...links];
 }
 """
-FIRST_SEEN_JS = "link => link || '?'"
+# The tab that a page opens on is selected before the page has loaded: two ways to one link, which must say the same.
+FIRST_SEEN_JS = """
+link => {
+    const search = window.location.search, slug = new URLSearchParams(search).get("tab") ?? %s;
+    return link || (slug === %s && search || "?");
+}
+"""
 
 
 def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
@@ -92,7 +98,8 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
         banner.wire(app)
         for slug, page in pages.items():
             link = links[slug]
-            shown[slug].select(None, link, link, js=FIRST_SEEN_JS, **PRIVATE)
+            only = slug if len(tabs) == 1 else ""
+            shown[slug].select(None, link, link, js=FIRST_SEEN_JS % (json.dumps(only), json.dumps(slug)), **PRIVATE)
             page.after_restore(link.change(_restorer(page), link, list(page.outputs), **PRIVATE))
     lighten()
     return app
