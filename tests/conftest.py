@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from lab.text.vocabulary import Vocabulary
 
 
+# Files that take longest, the longest first. Each process has an app and a browser of its own for those in tests/e2e.
+LONGEST = [f"tests/e2e/test_{name}.py" for name in ("injection", "decoding", "embeddings", "shell", "leaving")]
+
+
 def share_of(nodeid: str) -> str:
-    """Return what must stay in one process where tests run in several: what shares a browser or an app, else a file."""
-    for folder in ("tests/e2e", "tests/tabs"):
-        if nodeid.startswith(folder):
-            return folder
-    return nodeid.partition("::")[0]
+    """Return what must stay in one process where tests run in several: what shares an app, else a file."""
+    return "tests/tabs" if nodeid.startswith("tests/tabs/") else nodeid.partition("::")[0]
+
+
+def place_of(share: str) -> int:
+    """Return when a share's turn is: lower is earlier."""
+    if share in LONGEST:
+        return LONGEST.index(share)
+    return len(LONGEST) + (0 if share.startswith("tests/e2e/") else 1 if share == "tests/tabs" else 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
@@ -36,8 +44,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest shares go first, so that no process ends long after the others."""
-    longest = {"tests/e2e": 0, "tests/tabs": 1}
-    items.sort(key=lambda item: longest.get(share_of(item.nodeid), 2))
+    items.sort(key=lambda item: place_of(share_of(item.nodeid)))
 
 
 @pytest.fixture(scope="session")

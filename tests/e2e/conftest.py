@@ -19,8 +19,27 @@ from tests.serving import free_port, wait_until_it_answers
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = Path(__file__).with_name("shots")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Of several lists the browser takes the last one, so this holds what Playwright's own switches off and matters here.
+# The omnibox' are pages of the browser's own: each visitor's window would draw two, for a third of a page's own work.
+SWITCHED_OFF = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "AimEnabled",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
 # Nothing here that a browser does for itself may look like a request of the page.
 CHROMIUM_ARGUMENTS = [
+    f"--disable-features={','.join(SWITCHED_OFF)}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from lab.text.models import Models
+from tabs import TABS
 from tabs.launch import build
 from tabs.page import Services
 from tests.e2e.visitors import Visitor, Visitors
@@ -23,11 +24,11 @@ SAMPLES = {"tab": "decoding", "view": "samples", "samples": 4, "vary_points": 2,
 
 
 class SlowApp:
-    """The app in this process, with an engine that can be looked at and is as slow as a test wants it."""
+    """The tab in this process, with an engine that can be looked at and is as slow as a test wants it."""
 
     def __init__(self) -> None:
         self._services = Services(Models())
-        self._app = build(self._services)
+        self._app = build(self._services, [tab for tab in TABS if tab.slug == "decoding"])
         self._engine = self._services.models.get(self._services.models.default).engine
         self.pause = SLOW
         step = self._engine._step

@@ -96,7 +96,10 @@ def test_the_tour_opens_what_it_says(desktop: Visitor) -> None:
         expect(bar(page).filter(has_text=title)).to_have_attribute("aria-selected", "true")
         expect(page).to_have_url(re.compile("__theme=dark"))
         desktop.sees_no_toast()
-        page.go_back()
+        if number == 0:
+            page.go_back()
+        else:
+            bar(page).first.click()
     assert page.evaluate("document.body.classList.contains('dark')")
 
 
