@@ -93,7 +93,11 @@ def chorale_titles() -> dict[str, str]:
 
 
 def readable(title: str) -> str:
-    """Return a title that is written in capitals only in the usual way instead."""
+    """Return a title with its umlauts, and in the usual way if it is written in capitals only.
+
+    The collection's titles were typed under DOS; in the package each byte beyond ASCII is a character of Latin-1.
+    """
+    title = title.encode("latin-1", "replace").decode("cp437")
     return title.title() if title.isupper() else title
 
 

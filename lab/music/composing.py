@@ -47,7 +47,7 @@ class MelodySettings(Settings):
     phrases: int = Field(4, ge=1, le=MAX_PHRASES)
     temperature: float = Field(1.0, ge=0.05, le=2.0)
     top_p: float = Field(0.95, ge=0.01, le=1.0)
-    seed: int = Field(7, ge=0, le=2**31 - 1)
+    seed: int = Field(24, ge=0, le=2**31 - 1)
     mask: int = Field(1, ge=0, le=1)
     cadence: int = Field(1, ge=0, le=1)
     originality: int = Field(1, ge=0, le=1)

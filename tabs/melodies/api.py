@@ -31,7 +31,7 @@ def add_api(services: Services) -> None:
         phrases: int = 4,
         temperature: float = 1.0,
         top_p: float = 0.95,
-        seed: int = 7,
+        seed: int = 24,
         mask: bool = True,
         voices: str = DEFAULT_VOICES,
         strength: float = 1.0,
