@@ -313,7 +313,11 @@ element.addEventListener('pointermove', event => {
         follow();
     }
 });
-element.addEventListener('pointerup', event => { if (drag?.id === event.pointerId) drop(true); });
+element.addEventListener('pointerup', event => {
+    if (drag?.id !== event.pointerId) return;
+    if (drag.begun) drag.target = aim(event.clientY);  // the last frame may be of a place before
+    drop(true);
+});
 element.addEventListener('pointercancel', event => { if (drag?.id === event.pointerId) drop(false); });
 
 const update = () => {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import pytest
@@ -65,7 +65,8 @@ class Ranker:
     def drags(self, letter: str, onto: str, depth: float) -> None:
         """Drag a text by its bar to a depth of another one, 0 for its upper and 1 for its lower edge."""
         bar = self.bar(letter)
-        bar.scroll_into_view_if_needed()
+        # Near an edge of the window a text that is dragged scrolls the page, and the target goes elsewhere.
+        self.order.evaluate("list => list.scrollIntoView({block: 'center'})")
         self.page.evaluate(SETTLED_JS)
         box, target = bar.bounding_box(), self.bar(onto).locator("..").bounding_box()
         assert box and target
@@ -194,11 +195,9 @@ def test_a_class_ranks_the_same(visitors: Visitors) -> None:
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_can_use_it(visitors: Visitors, device: dict[str, Any], scheme: Literal["light", "dark"]) -> None:
+def test_all_can_use_it(visitors: Visitors, device: dict[str, Any]) -> None:
     visitor = visitors.new(device)
     ranker = Ranker(visitor).opens()
-    visitor.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
     visitor.page.add_style_tag(content="* { transition: none !important; }")
     ranker.button("B", "tie with the one above").click()
     ranker.sees("A = B > C > D")
@@ -208,12 +207,14 @@ def test_all_can_use_it(visitors: Visitors, device: dict[str, Any], scheme: Lite
             visitor.page.get_by_label("A text of your own").fill("The child laughed. The dog was dead.")
             visitor.press("Score this text")
             expect(visitor.page.locator(".sd-reward-effects")).to_be_visible()
-        assert visitor.overflow() <= 0, view
-        found = Axe().run(visitor.page, options={"resultTypes": ["violations"]}).response["violations"]
-        grave = [
-            f"{view}: {violation['id']} {node['target']} {node['html'][:200]} {node['failureSummary']}"
-            for violation in found
-            if violation["impact"] in ("serious", "critical")
-            for node in violation["nodes"]
-        ]
-        assert not grave, "\n".join(grave)
+        for scheme in ("light", "dark"):
+            visitor.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+            assert visitor.overflow() <= 0, (view, scheme)
+            found = Axe().run(visitor.page, options={"resultTypes": ["violations"]}).response["violations"]
+            grave = [
+                f"{view}, {scheme}: {violation['id']} {node['target']} {node['html'][:200]} {node['failureSummary']}"
+                for violation in found
+                if violation["impact"] in ("serious", "critical")
+                for node in violation["nodes"]
+            ]
+            assert not grave, "\n".join(grave)
