@@ -42,7 +42,7 @@ class SamplesPanel:
             interactive=False,
             wrap=True,
             max_height=480,
-            column_widths=["17%", "7%", "14%", "62%"],
+            column_widths=["150px", "60px", "140px", "620px"],
         )
 
     @staticmethod

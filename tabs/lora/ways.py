@@ -32,6 +32,7 @@ from tabs.page import PRIVATE, Services
 from tabs.rendering import message, notes_html
 from tabs.runs import Runs
 
+WIDTHS = ["200px", "130px", "100px", "130px", "110px", "110px", "150px", "150px"]
 NOT_MEASURED = "The table of all ways is not here. `python -m training.adaptation_methods` makes it."
 WORDS = (
     "**Full fine-tuning** moves every weight, **last block** those of the last one. **LoRA** puts thin matrices of "
@@ -52,7 +53,14 @@ class WaysPanel:
         gr.Markdown(WORDS)
         self._measured = gr.Plot(show_label=False, visible=False)
         if table is not None:
-            gr.Dataframe(ways_table(table), headers=COLUMNS, interactive=False, wrap=True, label="All ways, same steps")
+            gr.Dataframe(
+                ways_table(table),
+                headers=COLUMNS,
+                column_widths=WIDTHS,
+                interactive=False,
+                wrap=True,
+                label="All ways, same steps",
+            )
             gr.Markdown(words_on(table))
         else:
             gr.Markdown(NOT_MEASURED)
@@ -76,7 +84,12 @@ class WaysPanel:
                 self._status = gr.HTML("", elem_classes="sd-status", elem_id="sd-lora-comparing")
             self._plot = gr.Plot(show_label=False, visible=False)
             self._table = gr.Dataframe(
-                headers=LIVE_COLUMNS, interactive=False, wrap=True, visible=False, label="On your text"
+                headers=LIVE_COLUMNS,
+                column_widths=WIDTHS[: len(LIVE_COLUMNS)],
+                interactive=False,
+                wrap=True,
+                visible=False,
+                label="On your text",
             )
         self._runs, self._wish = gr.State(Runs()), gr.State(Stop())
         if isinstance(tab := Context.block, gr.Tab):

@@ -71,17 +71,18 @@ def add_composing() -> dict[str, Any]:
     default = MelodySettings.default
     found: dict[str, Any] = {}
     with gr.Row():
-        found["meter"] = gr.Dropdown(list(METERS), value=default("meter"), label="Meter", min_width=100)
+        found["meter"] = gr.Dropdown(list(METERS), value=default("meter"), label="Meter", min_width=100, scale=2)
         found["mode"] = gr.Dropdown(
             [(title, str(mode)) for mode, title in MODE_TITLES.items()],
             value=str(default("mode")),
             label="Key",
             min_width=110,
+            scale=2,
         )
-        found["phrases"] = slider(MelodySettings, "phrases", "Phrases", min_width=130)
-        found["temperature"] = slider(MelodySettings, "temperature", "temperature", min_width=130)
-        found["top_p"] = slider(MelodySettings, "top_p", "top_p", step=0.01, min_width=130)
-        found["seed"] = gr.Number(default("seed"), label="Seed", precision=0, min_width=100)
+        found["phrases"] = slider(MelodySettings, "phrases", "Phrases", min_width=130, scale=3)
+        found["temperature"] = slider(MelodySettings, "temperature", "temperature", min_width=130, scale=4)
+        found["top_p"] = slider(MelodySettings, "top_p", "top_p", step=0.01, min_width=130, scale=3)
+        found["seed"] = gr.Number(default("seed"), label="Seed", precision=0, min_width=100, scale=2)
     with gr.Row():
         found["voices"] = gr.CheckboxGroup(
             [(about.title, str(voice)) for voice, about in VOICES.items()],

@@ -157,7 +157,10 @@ class _RewardPage:
         settings, notes = RewardSettings.lenient(query)
         view = settings.view
         shown = gr.update(visible=view is not View.RANK)
-        return [*self._controls.updates(settings), gr.Tabs(selected=view.value), shown, view.value, tuple(notes)]
+        # A link to a tool without the text that it needs opens the tool, and there is nothing to complain about.
+        idle = not notes and not {View.SCORE: settings.text, View.BREAK: settings.attempt}.get(view, "given").strip()
+        run = "" if idle else view.value
+        return [*self._controls.updates(settings), gr.Tabs(selected=view.value), shown, run, tuple(notes)]
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, find the visitor's rankings and run what the link asks for."""

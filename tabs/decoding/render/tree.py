@@ -79,7 +79,7 @@ def tree_plot(tree: Tree) -> Figure:
         )
     height = max(sum(node.step == step for node in tree.nodes) for step in range(steps + 1))
     figure.update_layout(
-        xaxis={"title": "step", "dtick": 1, "range": [-0.5, steps + 0.6]},
+        xaxis={"title": "step", "dtick": 1, "range": [-0.8, steps + 0.6]},
         yaxis={"visible": False, "range": [-height / 2 - 0.2, height / 2 + 0.6]},
     )
     return calm(figure, height=180 + 38 * height)

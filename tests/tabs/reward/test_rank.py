@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
@@ -287,11 +288,24 @@ def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage) -> None:
 def test_a_link_is_the_whole_state(page: _RewardPage) -> None:
     values = values_of(page, view="break", prompt="<b>", attempt="x y", annotator="dialogue", mixed=False, seed=9)
     query = page._query(*values)
-    from urllib.parse import parse_qsl
-
     restored = page._restore(dict(parse_qsl(query)) | {"tab": "reward"})
     named = dict(zip(page._controls.components, restored, strict=False))
     assert (named["prompt"], named["attempt"], named["annotator"]) == ("<b>", "x y", "dialogue")
     assert (named["mixed"], named["seed"]) == (False, 9)
     assert len(restored) == len(page.page.outputs)
     assert page._restore({"__theme": "dark"}) == [SKIP] * len(page.page.outputs)
+
+
+@pytest.mark.parametrize(
+    ("query", "runs"),
+    [
+        ("view=break", ""),
+        ("view=break&attempt=joy", "break"),
+        ("view=score&text=+", ""),
+        ("view=score&text=joy", "score"),
+        ("view=score&rankings=many", "score"),  # there is something to tell
+        ("view=train", "train"),
+    ],
+)
+def test_a_tool_opened_without_its_text_does_not_complain(page: _RewardPage, query: str, runs: str) -> None:
+    assert page._restore(dict(parse_qsl(query, keep_blank_values=True)) | {"tab": "reward"})[-2] == runs
