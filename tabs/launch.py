@@ -63,9 +63,11 @@ OPEN_TAB_JS = """
 }
 """
 # The tab that a page opens on is selected before the page has loaded: two ways to one link, which must say the same.
+# It is the link of the load, as a tab that is opened by hand writes its name into the address at once.
 FIRST_SEEN_JS = """
 link => {
-    const search = window.location.search, slug = new URLSearchParams(search).get("tab") ?? %s;
+    const search = new URL(performance.getEntriesByType("navigation")[0].name).search;
+    const slug = new URLSearchParams(search).get("tab") ?? %s;
     return link || (slug === %s && search || "?");
 }
 """

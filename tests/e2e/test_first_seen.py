@@ -40,3 +40,12 @@ def test_a_tab_that_a_link_opens_hears_of_it_once(browser: Browser, query: str, 
 def test_a_tab_opened_by_hand_gets_no_other_tabs_link(browser: Browser) -> None:
     assert told(browser, "?tab=melodies&seed=7", ["decoding", "melodies"], "decoding") == ("", "?")
     assert told(browser, "?tab=nowhere", ["decoding", "melodies"], "decoding") == ("", "?")
+
+
+def test_the_name_of_a_tab_opened_by_hand_is_no_link(browser: Browser) -> None:
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="<p>", content_type="text/html"))
+    page.goto(ADDRESS)
+    page.evaluate("history.pushState(null, '', '?tab=decoding')")
+    assert page.evaluate(f"({(FIRST_SEEN_JS % (json.dumps(''), json.dumps('decoding'))).strip()})('')") == "?"
+    page.close()
