@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.e2e.visitors import Visitor
+from tests.e2e.visitors import Visitor, Visitors
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -48,26 +49,32 @@ def works_still(visitor: Visitor) -> None:
     visitor.sees_no_toast()
 
 
-def test_nothing_to_continue_is_said_so(desktop: Visitor) -> None:
-    desktop.opens(**SHORT)
-    desktop.sees_board(2)
-    before = desktop.written()
+@pytest.fixture(scope="module")
+def regular(browser: Browser, app_url: str) -> Iterator[Visitor]:
+    """A visitor who has had two columns written, and stays: after each test the page must work still."""
+    with Visitors(browser, app_url) as visitors:
+        visitor = visitors.new().opens(**SHORT)
+        visitor.sees_board(2)
+        yield visitor
+
+
+def test_nothing_to_continue_is_said_so(regular: Visitor) -> None:
+    before = regular.written()
     for prompt in ("", " \n\t  \u2003"):
-        desktop.prompt.fill(prompt)
-        desktop.press("Generate")
-        expect(desktop.page.get_by_role("alert")).to_have_text(re.compile("prompt is empty"))
-        assert desktop.written() == before
-        works_still(desktop)
-        before = desktop.written()
+        regular.prompt.fill(prompt)
+        regular.press("Generate")
+        expect(regular.page.get_by_role("alert")).to_have_text(re.compile("prompt is empty"))
+        assert regular.written() == before
+        works_still(regular)
+        before = regular.written()
 
 
-def test_a_prompt_of_100_000_characters(desktop: Visitor) -> None:
-    desktop.opens()
-    desktop.prompt.fill("A lot of words. " * 6250)
-    desktop.press("Generate")
-    expect(desktop.page.locator(".sd-notes").first).to_contain_text("100,000 characters; its last 20,000 are read")
-    desktop.sees_board(4)
-    works_still(desktop)
+def test_a_prompt_of_100_000_characters(regular: Visitor) -> None:
+    regular.prompt.fill("A lot of words. " * 6250)
+    regular.press("Generate")
+    expect(regular.page.locator(".sd-notes").first).to_contain_text("100,000 characters; its last 20,000 are read")
+    regular.sees_board(2)
+    works_still(regular)
 
 
 def test_emoji_and_writing_from_right_to_left(desktop: Visitor) -> None:
@@ -116,10 +123,9 @@ def is_clamped(desktop: Visitor) -> None:
     expect(desktop.inside).to_contain_text(re.compile(r"Token \d+ of Top-p 0.01"))
 
 
-def test_a_model_that_cannot_be_had(desktop: Visitor) -> None:
-    desktop.opens()
-    desktop.chooses("Model", "GPT-2 124M, from the Hub")
-    alert = desktop.page.get_by_role("alert")
+def test_a_model_that_cannot_be_had(regular: Visitor) -> None:
+    regular.chooses("Model", "GPT-2 124M, from the Hub")
+    alert = regular.page.get_by_role("alert")
     expect(alert).to_contain_text("is not on this machine, and the Hub cannot be reached from here")
-    expect(desktop.dropdown("Model")).to_have_value(re.compile("^Built-in"))
-    works_still(desktop)
+    expect(regular.dropdown("Model")).to_have_value(re.compile("^Built-in"))
+    works_still(regular)
