@@ -2,6 +2,8 @@
 
 import os
 
-# Read when torch is loaded. The threads of an operation wait for each other asleep: those that spin hold the core which
-# the others need, and where another program has one of two cores a step for thirty visitors took ten times as long.
+# Read when torch is loaded. The threads of an operation wait for each other for a moment, which bridges the way to the
+# next one, and then asleep: those that go on spinning hold the core that the others need, and where another program
+# has one of two cores a step for thirty visitors took ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # GNU's OpenMP, that of torch on Linux
