@@ -14,14 +14,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lab.music.grammar import Grammar
-from lab.music.plagiarism import Index
+from lab.music.plagiarism import LONGEST_RUN, Index
 
 if TYPE_CHECKING:
     import torch
 
     from lab.text.rows import Progress, Rules
-
-LONGEST_RUN = 11  # intervals; real tunes that are no variants of each other seldom share more
 
 
 @dataclass(frozen=True)

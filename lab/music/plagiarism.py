@@ -24,6 +24,7 @@ from lab.music.variants import intervals
 SEPARATOR = "\x00"
 UNISON = 128  # code of a repeated note; MIDI's widest interval is 127, so codes are 1 to 255: a byte each
 EVERY_TUNE = (Collection.FOLK, Collection.BACH)  # that a model trained on
+LONGEST_RUN = 11  # intervals that a new melody may share with a tune and be called its own
 _building = threading.Lock()
 
 

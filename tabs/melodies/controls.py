@@ -11,8 +11,8 @@ import gradio as gr
 from lab.music.composing import METERS, MelodySettings
 from lab.music.melody import Mode
 from lab.music.midi import INSTRUMENTS
-from lab.music.originality import LONGEST_RUN
 from lab.music.performance import Manner
+from lab.music.plagiarism import LONGEST_RUN
 from lab.music.sound import synthesizers
 from lab.music.voices import VOICES
 from tabs.controls import slider

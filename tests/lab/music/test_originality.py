@@ -10,8 +10,8 @@ import pytest
 
 from lab.music.corpus import Collection, Split, Tune, load_split, load_vocabulary
 from lab.music.grammar import Cadence, Grammar
-from lab.music.originality import LONGEST_RUN, Original
-from lab.music.plagiarism import EVERY_TUNE, Index, load_index
+from lab.music.originality import Original
+from lab.music.plagiarism import EVERY_TUNE, LONGEST_RUN, Index, load_index
 from lab.music.tokens import END, MODES, PHRASE_ENDS, TIE, Vocabulary, read
 
 PITCHES = range(58, 70)
