@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import lab as lab  # before Gradio, which loads NumPy: see there
+
 
 @dataclass(frozen=True)
 class Tab:

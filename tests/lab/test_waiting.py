@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from ast import literal_eval
 
 import pytest
 
@@ -28,3 +29,12 @@ def test_threads_do_not_spin_for_long(package: str) -> None:
         pytest.skip("this torch does not use GNU's OpenMP")
     for name, value in ASKED.items():
         assert f"{name} = '{value}'" in told
+
+
+@pytest.mark.parametrize("module", ["app", "benchmarks.reward"])
+def test_numpy_has_one_thread(module: str) -> None:
+    code = f"import {module}, numpy; from threadpoolctl import threadpool_info; print(threadpool_info())"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    pools = [pool for pool in literal_eval(told.stdout.splitlines()[-1]) if pool["internal_api"] == "openblas"]
+    assert [pool["num_threads"] for pool in pools] == [1] * len(pools)
