@@ -48,7 +48,7 @@ class Controls:
         for name in self.components:
             value = getattr(settings, name)
             match name:
-                case "mask" | "cadence" | "originality":
+                case _ if name in RULES:
                     values.append(bool(value))
                 case "voices":
                     values.append([str(voice) for voice in settings.chosen])

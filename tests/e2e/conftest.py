@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
 from tests.serving import free_port, wait_until_it_answers
@@ -94,6 +94,20 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def blank(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens an empty page at an address with a query, for scripts that read it; no app takes part."""
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="<p>", content_type="text/html"))
+
+    def open_at(query: str) -> Page:
+        page.goto(f"http://blank.test/{query}")
+        return page
+
+    yield open_at
+    page.close()
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 from tabs.reward.rank import WITH_CLASS_JS
-
-ADDRESS = "http://class.test/"
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,7 @@ ADDRESS = "http://class.test/"
         ("?class=" + "a" * 33, "", ""),
     ],
 )
-def test_write_right_after_load_is_for_the_class(browser: Browser, query: str, told: str, expected: str) -> None:
-    page = browser.new_page()
-    page.route("**/*", lambda route: route.fulfill(body="<p>", content_type="text/html"))
-    page.goto(ADDRESS + query)
-    assert page.evaluate(f"({WITH_CLASS_JS.strip()})('prompt', 4, {told!r})") == ["prompt", 4, expected]
-    page.close()
+def test_write_right_after_load_is_for_the_class(
+    blank: Callable[[str], Page], query: str, told: str, expected: str
+) -> None:
+    assert blank(query).evaluate(f"({WITH_CLASS_JS.strip()})('prompt', 4, {told!r})") == ["prompt", 4, expected]
