@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
+from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
-GRAVE = ("serious", "critical")
 PROMPT = "The rain had stopped, and the street"
 LINK: dict[str, Any] = {
     "tab": "decoding",
@@ -66,11 +64,5 @@ def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, schem
     page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
     sees(visitor, tool)
     assert visitor.overflow() <= 0
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    grave = [
-        f"{violation['id']} ({violation['impact']}): {node['target']} {node['html'][:200]} {node['failureSummary']}"
-        for violation in found
-        if violation["impact"] in GRAVE
-        for node in violation["nodes"]
-    ]
+    grave = grave_violations(page)
     assert not grave, "\n".join(grave)

@@ -6,10 +6,9 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.visitors import PHONE, Visitor, Visitors
+from tests.e2e.visitors import PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # a busy machine may need minutes to start
 
@@ -41,14 +40,8 @@ def is_fit_for_all(visitor: Visitor, tool: str) -> None:
     for dark in (False, True):
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
-        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        grave = [
-            f"{tool} {violation['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
-            for violation in found
-            if violation["impact"] in ("serious", "critical")
-            for node in violation["nodes"]
-        ]
-        assert not grave, "\n".join(grave)
+        grave = grave_violations(page)
+        assert not grave, (tool, grave)
 
 
 def test_a_visit(visitors: Visitors) -> None:

@@ -6,10 +6,9 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
+from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # a busy machine may need minutes to start
 
@@ -22,7 +21,6 @@ LINK: dict[str, Any] = {
     "step": 3,
 }
 INSIDE = {"view": "inside", "adapter": "fairy-tales", "layer": "transformer.h.1.attn.c_proj", "calc_rank": 16}
-GRAVE = ("serious", "critical")
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 BOARD = "#sd-lora-board .sd-board[data-state='done']"
 
@@ -123,10 +121,4 @@ def violations(visitor: Visitor, scheme: Literal["light", "dark"]) -> list[str]:
     """Return what breaks the rules of accessibility gravely."""
     visitor.page.emulate_media(color_scheme=scheme)
     visitor.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-    found = Axe().run(visitor.page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [
-        f"{violation['id']} ({violation['impact']}): {node['target']} {node['html'][:200]} {node['failureSummary']}"
-        for violation in found
-        if violation["impact"] in GRAVE
-        for node in violation["nodes"]
-    ]
+    return grave_violations(visitor.page)

@@ -8,10 +8,9 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
+from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -262,11 +261,5 @@ def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, schem
     uses(page, tool)
     expect(page.locator(TOOLS[tool]).first).to_be_visible()
     assert visitor.overflow() <= 0
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    grave = [
-        f"{violation['id']} ({violation['impact']}): {node['target']} {node['html'][:200]} {node['failureSummary']}"
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
+    grave = grave_violations(page)
     assert not grave, "\n".join(grave)

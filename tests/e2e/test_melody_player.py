@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from lab.music.corpus import Collection, load_tunes
@@ -20,7 +19,7 @@ from tabs.melodies.files import served
 from tabs.melodies.keyboard import add_keyboard
 from tabs.melodies.render.cards import PLAYER_JS, Card, RollNote, cards, empty_cards
 from tabs.theme import style, theme
-from tests.e2e.visitors import DESKTOP, PHONE, Visitors
+from tests.e2e.visitors import DESKTOP, PHONE, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -285,11 +284,5 @@ def test_it_fits_and_can_be_used_by_all(visitors: Visitors, device: dict[str, An
     expect(opening(page)).to_have_value("G,2")
     for scheme in ("light", "dark"):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        grave = [
-            f"{scheme}: {violation['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
-            for violation in found
-            if violation["impact"] in ("serious", "critical")
-            for node in violation["nodes"]
-        ]
-        assert not grave, "\n".join(grave)
+        grave = grave_violations(page)
+        assert not grave, (scheme, grave)

@@ -9,11 +9,10 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.test_bad_input import MARKUP
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
+from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -210,11 +209,5 @@ def test_all_can_use_it(visitors: Visitors, device: dict[str, Any]) -> None:
         for scheme in ("light", "dark"):
             visitor.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
             assert visitor.overflow() <= 0, (view, scheme)
-            found = Axe().run(visitor.page, options={"resultTypes": ["violations"]}).response["violations"]
-            grave = [
-                f"{view}, {scheme}: {violation['id']} {node['target']} {node['html'][:200]} {node['failureSummary']}"
-                for violation in found
-                if violation["impact"] in ("serious", "critical")
-                for node in violation["nodes"]
-            ]
-            assert not grave, "\n".join(grave)
+            grave = grave_violations(visitor.page)
+            assert not grave, (view, scheme, grave)

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tabs import TABS
 from tabs.experiments import TOUR
-from tests.e2e.visitors import PHONE, Visitor, Visitors
+from tests.e2e.visitors import PHONE, Visitor, Visitors, grave_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # a busy machine may need minutes to start
 
@@ -35,13 +34,7 @@ def opens(visitor: Visitor, query: str = "") -> Page:
 
 def grave(page: Page) -> list[str]:
     """Return what breaks rules of accessibility seriously."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [
-        f"{violation['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
+    return grave_violations(page)
 
 
 def in_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect
 
 TIMEOUT = 60_000  # milliseconds; a busy two-core machine takes long, and waiting costs nothing where all is well
@@ -17,6 +18,17 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch":
 OWN = re.compile(r"((https?|wss?)://127\.0\.0\.1(:\d+)?/|data:|blob:)")
 
 expect.set_options(timeout=TIMEOUT)
+
+
+def grave_violations(page: Page) -> list[str]:
+    """Return what axe-core finds on a page that is serious or critical, a line for each place."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['target']} {node['html'][:200]} {node['failureSummary']}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
 
 
 class Visitor:
