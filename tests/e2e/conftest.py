@@ -13,8 +13,9 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.serving import free_port
 from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors
-from tests.serving import free_port, wait_until_it_answers
+from tests.serving import wait_until_it_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = Path(__file__).with_name("shots")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
+from tests.e2e.visitors import DESKTOP, PHONE, SCHEMES, Scheme, Visitor, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -52,16 +52,14 @@ def visitor(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> I
     """A visitor at a desk or with a phone."""
     with Visitors(browser, app_url) as visitors:
         visitor = visitors.new(SCREENS[request.param]).opens(**LINK)
-        visitor.page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
         yield visitor
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("tool", TOOLS)
-def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, scheme: Literal["light", "dark"]) -> None:
+def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, scheme: Scheme) -> None:
     page = visitor.page
-    page.emulate_media(color_scheme=scheme)
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    in_scheme(page, scheme)
     sees(visitor, tool)
     assert visitor.overflow() <= 0
     grave = grave_violations(page)

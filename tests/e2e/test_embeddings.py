@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.visitors import PHONE, Visitor, Visitors, grave_violations
+from tests.e2e.visitors import PHONE, SCHEMES, Visitor, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # a busy machine may need minutes to start
 
@@ -18,7 +18,6 @@ PLOT = ".js-plotly-plot:visible"
 def opens(visitor: Visitor, **query: str | int) -> Page:
     """Open the tab by a link and wait for what it asks for."""
     visitor.page.goto(f"{visitor.url}/?{urlencode({'tab': 'embeddings'} | query)}")
-    visitor.page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
     return visitor.page
 
 
@@ -37,11 +36,10 @@ def is_fit_for_all(visitor: Visitor, tool: str) -> None:
     page = visitor.page
     expect(page.get_by_label("Empty value").filter(visible=True)).to_have_count(0)  # Gradio's, where a plot will be
     assert visitor.overflow() <= 0, tool
-    for dark in (False, True):
-        page.emulate_media(color_scheme="dark" if dark else "light")
-        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+    for scheme in SCHEMES:
+        in_scheme(page, scheme)
         grave = grave_violations(page)
-        assert not grave, (tool, grave)
+        assert not grave, (tool, scheme, grave)
 
 
 def test_a_visit(visitors: Visitors) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
+from tests.e2e.visitors import DESKTOP, PHONE, SCHEMES, Visitor, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # a busy machine may need minutes to start
 
@@ -105,7 +105,6 @@ def test_a_layer_is_looked_into_and_proved(desktop: Visitor) -> None:
 def test_the_page_fits_and_is_accessible(visitors: Visitors, screen: str) -> None:
     visitor = visitors.new(SCREENS[screen])
     page = opens(visitor, **LINK | INSIDE)
-    page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
     for view in ("inside", "toggle"):
         if view == "toggle":
             page.get_by_role("tab", name="Toggle").click()
@@ -113,12 +112,6 @@ def test_the_page_fits_and_is_accessible(visitors: Visitors, screen: str) -> Non
             expect(page.locator("#sd-lora-step .js-plotly-plot")).to_be_visible()
         expect(visitor.plot.first).to_be_visible()
         assert visitor.overflow() <= 0
-        for scheme in ("light", "dark"):
-            assert not violations(visitor, scheme), (view, scheme)
-
-
-def violations(visitor: Visitor, scheme: Literal["light", "dark"]) -> list[str]:
-    """Return what breaks the rules of accessibility gravely."""
-    visitor.page.emulate_media(color_scheme=scheme)
-    visitor.page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-    return grave_violations(visitor.page)
+        for scheme in SCHEMES:
+            in_scheme(page, scheme)
+            assert not grave_violations(page), (view, scheme)

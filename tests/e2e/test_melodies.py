@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.visitors import DESKTOP, PHONE, Visitor, Visitors, grave_violations
+from tests.e2e.visitors import DESKTOP, PHONE, SCHEMES, Scheme, Visitor, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -240,7 +240,6 @@ def visitor(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> I
     with Visitors(browser, app_url) as visitors:
         visitor = visitors.new(SCREENS[request.param])
         page = opens(visitor, **LINK)
-        page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
         sees_tunes(page, ["Folk", "LoRA"])
         expect(page.locator(".js-plotly-plot:visible")).to_be_visible()
         uses(page, "Morph")
@@ -252,12 +251,11 @@ def visitor(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> I
         yield visitor
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("tool", TOOLS)
-def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, scheme: Literal["light", "dark"]) -> None:
+def test_all_tools_fit_and_can_be_used_by_all(visitor: Visitor, tool: str, scheme: Scheme) -> None:
     page = visitor.page
-    page.emulate_media(color_scheme=scheme)
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    in_scheme(page, scheme)
     uses(page, tool)
     expect(page.locator(TOOLS[tool]).first).to_be_visible()
     assert visitor.overflow() <= 0

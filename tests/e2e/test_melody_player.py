@@ -19,7 +19,7 @@ from tabs.melodies.files import served
 from tabs.melodies.keyboard import add_keyboard
 from tabs.melodies.render.cards import PLAYER_JS, Card, RollNote, cards, empty_cards
 from tabs.theme import style, theme
-from tests.e2e.visitors import DESKTOP, PHONE, Visitors, grave_violations
+from tests.e2e.visitors import DESKTOP, PHONE, SCHEMES, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
@@ -274,7 +274,6 @@ def test_no_note_is_lost_however_fast_one_plays(page: Page) -> None:
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_it_fits_and_can_be_used_by_all(visitors: Visitors, device: dict[str, Any]) -> None:
     page = opened(visitors, device)
-    page.add_style_tag(content="* { transition: none !important; }")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     low, middle = (piano(page).get_by_role("button", name=name, exact=True) for name in ("G 3", "C 4"))
     if device is PHONE:  # which does not have room for all keys
@@ -282,7 +281,7 @@ def test_it_fits_and_can_be_used_by_all(visitors: Visitors, device: dict[str, An
         expect(middle).to_be_in_viewport(ratio=0.9)
     low.click()
     expect(opening(page)).to_have_value("G,2")
-    for scheme in ("light", "dark"):
-        page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    for scheme in SCHEMES:
+        in_scheme(page, scheme)
         grave = grave_violations(page)
         assert not grave, (scheme, grave)

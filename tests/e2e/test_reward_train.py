@@ -40,9 +40,9 @@ def test_a_reward_model_is_trained_chooses_and_is_held(phone: Visitor) -> None:
     page.locator("#sd-reward-leash-go").click()
     expect(phone.status).to_contain_text(["β = 0.316"])
     phone.slider("β as a power of ten: −2 is 0.01, 0 is 1, 2 is 100").fill("2")
-    expect(page.locator("#sd-reward-leash-words")).to_contain_text("A short leash")
+    expect(page.locator("#sd-reward-leash-board")).to_contain_text("A short leash")
     phone.press("Reward hacking: leash off")
-    expect(page.locator("#sd-reward-leash-words")).to_contain_text("The leash is off")
+    expect(page.locator("#sd-reward-leash-board")).to_contain_text("The leash is off")
     expect(page.locator("#sd-reward-leash-moved tbody tr")).to_have_count(12)
     assert phone.overflow() <= 0
 
@@ -61,7 +61,7 @@ def test_tools_open_on_something_telling(desktop: Visitor) -> None:
     expect(words).to_contain_text("This is over-optimisation")
     page.get_by_role("tab", name="The leash").click()
     # What the first tool's story has set counts as nobody's choice: the second one opens on its own.
-    expect(page.locator("#sd-reward-leash-words")).to_contain_text("The leash is off")
+    expect(page.locator("#sd-reward-leash-board")).to_contain_text("The leash is off")
     expect(desktop.status).to_contain_text(["β = 0.01:"])
     expect(page.locator("#sd-reward-leash-moved tbody tr")).to_have_count(12)
 
@@ -76,6 +76,6 @@ def test_tools_open_on_something_telling(desktop: Visitor) -> None:
     page.goto(f"{desktop.url}/?{urlencode(LINK | {'view': 'best-of-n', 'n': 16})}")
     expect(chosen).to_contain_text("Chosen of 16")
     page.get_by_role("tab", name="The leash").click()
-    expect(page.locator("#sd-reward-leash-words")).to_contain_text("With β near 0")
+    expect(page.locator("#sd-reward-leash-board")).to_contain_text("With β near 0")
     expect(page.get_by_label("Annotator: the true rule")).to_have_value("Likes dialogue")
     desktop.sees_no_toast()

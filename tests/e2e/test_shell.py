@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tabs import TABS
 from tabs.experiments import TOUR
-from tests.e2e.visitors import PHONE, Visitor, Visitors, grave_violations
+from tests.e2e.visitors import PHONE, SCHEMES, Visitor, Visitors, grave_violations, in_scheme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # a busy machine may need minutes to start
 
@@ -30,18 +30,6 @@ def opens(visitor: Visitor, query: str = "") -> Page:
     visitor.page.goto(visitor.url + "/" + query)
     expect(bar(visitor.page).first).to_be_visible()
     return visitor.page
-
-
-def grave(page: Page) -> list[str]:
-    """Return what breaks rules of accessibility seriously."""
-    return grave_violations(page)
-
-
-def in_scheme(page: Page, scheme: Literal["light", "dark"]) -> None:
-    """Show the page as those see it who prefer a scheme."""
-    page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
-    page.emulate_media(color_scheme=scheme)
-    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
 
 
 def test_every_tab_by_keyboard(desktop: Visitor) -> None:
@@ -68,15 +56,14 @@ def test_the_bar_hides_nothing_on_a_phone_and_the_first_screen_fits_everywhere(v
     for device in (PHONE, WALL):
         visitor = visitors.new(device)
         page = opens(visitor)
-        page.add_style_tag(content="* { transition: none !important; }")
         expect(page.locator(".sd-home-card")).to_have_count(6)
         for tab in bar(page).all():
             expect(tab).to_be_in_viewport(ratio=1)
         expect(page.locator(".overflow-menu, .overflow-dropdown").filter(visible=True)).to_have_count(0)
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             in_scheme(page, scheme)
             assert visitor.overflow() <= 0
-            assert not grave(page)
+            assert not grave_violations(page)
 
 
 def test_the_tour_opens_what_it_says(desktop: Visitor) -> None:
@@ -110,18 +97,18 @@ def test_a_class_works_together(visitors: Visitors) -> None:
     pupil.page.goto(link)
     expect(pupil.page.get_by_role("complementary", name="Your class")).to_contain_text(code)
     assert pupil.overflow() <= 0
-    for scheme in ("dark", "light"):
+    for scheme in SCHEMES:
         in_scheme(pupil.page, scheme)
-        assert not grave(pupil.page)
+        assert not grave_violations(pupil.page)
     pupil.page.get_by_role("link", name="Compare all ways").click()
     expect(pupil.page).to_have_url(re.compile(f"tab=reflection.*class={code}"))
     pupil.press("Copy link")
     copied = pupil.page.locator(".sd-link input:visible, .sd-link textarea:visible")
     expect(copied).to_have_value(re.compile(rf"^http.+\?tab=reflection&v=1&class={code}$"))
     expect(page.locator(".sd-workshop-figures div").first).to_contain_text("1")
-    for scheme in ("dark", "light"):
+    for scheme in SCHEMES:
         in_scheme(page, scheme)
-        assert not grave(page)
+        assert not grave_violations(page)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.locator(".sd-workshop-code").bounding_box()["width"] > 240  # the code is read from the last row
     assert teacher.overflow() <= 0
@@ -152,7 +139,7 @@ def test_looking_back(visitors: Visitors, tmp_path: Path) -> None:
     assert "> \\<img src\\=x onerror\\=window\\.pwned\\=1\\> we think" in text
     assert f"(<{visitor.url}/?tab=embeddings" in text
     assert page.evaluate("window.pwned") is None
-    for scheme in ("light", "dark"):
+    for scheme in SCHEMES:
         in_scheme(page, scheme)
-        assert not grave(page)
+        assert not grave_violations(page)
     visitor.sees_no_toast()

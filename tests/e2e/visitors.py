@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 from axe_playwright_python.sync_playwright import Axe
@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, e
 TIMEOUT = 60_000  # milliseconds; a busy two-core machine takes long, and waiting costs nothing where all is well
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 OWN = re.compile(r"((https?|wss?)://127\.0\.0\.1(:\d+)?/|data:|blob:)")
 
 expect.set_options(timeout=TIMEOUT)
@@ -29,6 +31,13 @@ def grave_violations(page: Page) -> list[str]:
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
+
+
+def in_scheme(page: Page, scheme: Scheme) -> None:
+    """Show a page as those see it who prefer a scheme."""
+    page.add_style_tag(content="* { transition: none !important; }")  # colours are those of the end
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
 
 
 class Visitor:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tabs.page import Services
 
+PROMPT = "The old house had"
 TIMEOUT = 60  # seconds after which an answer counts as missing; none takes a hundredth of it
 
 
@@ -106,6 +107,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(url, services, Client(url, verbose=False, analytics_enabled=False))
         app.close(verbose=False)
         services.models.close()
+
+
+def shortened(value: Any) -> str:
+    """Return the id of a case: its value in ASCII, or the start of it."""
+    return ascii(value)[:40]
+
+
+def decode(server: Server, **arguments: Any) -> dict[str, Any]:
+    """Return the answer to a program that decodes eight tokens, if it asks for nothing else."""
+    arguments = {"prompt": PROMPT, "max_new_tokens": 8} | arguments
+    return server.client.submit(**arguments, api_name="/decode").result(timeout=TIMEOUT)
 
 
 def _below(node: dict[str, Any], wanted: Callable[[dict[str, Any]], bool], inside: bool = False) -> Iterator[int]:
@@ -220,3 +232,11 @@ class Visitor:
 def no_analytics(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reports to anybody."""
     monkeypatch.setitem(os.environ, "GRADIO_ANALYTICS_ENABLED", "False")
+
+
+@pytest.fixture
+def fresh_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was computed before must not answer."""
+    from lab.text import decoding
+
+    monkeypatch.setattr(decoding, "_finished", decoding.ResultCache())

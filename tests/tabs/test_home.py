@@ -8,7 +8,7 @@ from lab.arc import LORA, PROSE, Row, arc
 from tabs.experiments import TOUR
 from tabs.home.page import CARDS
 from tabs.home.render import Card, cards, share_words, tour
-from tests.tabs.test_render import PAYLOADS, Page
+from tests.tabs.pages import PAYLOADS, Page
 
 ROW = Row("Style, One", LORA, PROSE, "this", "that", 92_160, 10_193_920, "data", 3.0, 100, 0.1, 0.1)
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.serving import free_port
 from lab.source import ROOT
-from tests.serving import free_port, wait_until_it_answers
+from tests.serving import wait_until_it_answers
 from tests.tabs.test_hostile import NAMES
 
 pytestmark = [pytest.mark.smoke, pytest.mark.timeout(300)]  # a process imports gradio and torch

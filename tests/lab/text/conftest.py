@@ -6,20 +6,28 @@ the sixteenth digit instead of the seventh, so that "token for token equal" does
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lab.text import models
 from lab.text.engine import Engine
+from lab.text.models import BUILT_IN, Models
 from lab.text.rows import Event, Finished, Row
-from lab.text.strategies import generate_arguments
+from lab.text.strategies import Kind, Strategy, generate_arguments
 from lab.text.stream import Stream
 
+GREEDY = Strategy(kind=Kind.GREEDY)
+DICE = Strategy(kind=Kind.TEMPERATURE)
+BEAM = Strategy(kind=Kind.BEAM, num_beams=3)
+PROMPTS = [(5,), (6, 7, 8, 9), (11, 3, 3, 40, 11, 3, 3), tuple(range(1, 31))]
 END_OF_TEXT = 0
 CONTEXT = 64
 PATIENCE = 60.0  # seconds until a test that waits gives up; no test needs a hundredth of it
@@ -174,3 +182,55 @@ def gated(engine: Engine, before_step: Callable[[], None] = lambda: None) -> Ite
     finally:
         gate.open()
         engine._forward.step = step
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A folder with a tiny model that a test may spoil."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copied-gpt2"))
+
+
+@pytest.fixture
+def assets(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny model in the place of the built-in one."""
+    shutil.copytree(tiny_folder, tmp_path / "assets" / BUILT_IN)
+    monkeypatch.setattr(models, "ASSETS", tmp_path / "assets")
+    return tmp_path / "assets"
+
+
+@pytest.fixture
+def make_models(assets: Path) -> Iterator[Callable[..., Models]]:
+    """Makes Models whose engines are closed at the end."""
+    made: list[Models] = []
+
+    def make(*arguments: object) -> Models:
+        made.append(Models(*arguments))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def no_thread_is_left_behind() -> Iterator[None]:
+    """After each test, and its engines' close(), there are as many engine threads as before."""
+    before = engine_threads()
+    yield
+    wait_until(lambda: engine_threads() == before)
+
+
+def engine_threads() -> int:
+    return sum(thread.name == "decoding-engine" for thread in threading.enumerate())
+
+
+def count_prefills(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every prefill from now on adds the number of its rows."""
+    prefill, rows = engine._forward.prefill, []
+
+    def counted(prompts: list[tuple[int, ...]], copies: list[int], *mix: object) -> torch.Tensor:
+        rows.append(sum(copies))
+        return prefill(prompts, copies, *mix)
+
+    monkeypatch.setattr(engine._forward, "prefill", counted)
+    return rows

@@ -18,7 +18,7 @@ from tabs.lora.render.board import gain_text
 from tabs.lora.toggle import CLICK_A_TOKEN, NO_ADAPTER
 from tabs.runs import Runs
 from tests.tabs.lora.conftest import LAYER, Tab
-from tests.tabs.test_render import PAYLOADS, Page
+from tests.tabs.pages import PAYLOADS, Page
 
 PROMPT = "The old house"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import gradio as gr
 import pytest
 
+from lab.music import morph as morphing
 from lab.music.composing import MelodySettings
 from lab.music.voices import Voices
 from lab.preferences.store import Store
@@ -16,8 +19,10 @@ from lab.text.models import Models
 from tabs import TABS, launch
 from tabs.melodies.page import _MelodiesPage
 from tabs.page import Services
+from tabs.runs import Runs
 from tests.lab.music.conftest import voices_of, write_models
 from tests.tabs.conftest import Server
+from tests.tabs.pages import Page
 
 if TYPE_CHECKING:
     from tabs.melodies.blind import BlindPanel
@@ -101,3 +106,36 @@ def server(voices: Voices) -> Iterator[Server]:
     )
     yield Server(url.rstrip("/"), services, Client(url, verbose=False, analytics_enabled=False))
     app.close(verbose=False)
+
+
+@pytest.fixture
+def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer melodies for the averages."""
+    monkeypatch.setattr(morphing, "SEEDS", 4)
+
+
+def articles(html: str) -> list[dict[str, str | None]]:
+    """Return the attributes of each card."""
+    return [attributes for attributes, _ in Page(html).find("article")]
+
+
+def titles(html: str) -> list[str]:
+    """Return the cards' titles."""
+    return [text for _, text in Page(html).find("h3")]
+
+
+def files(html: str) -> list[Path]:
+    """Return the sounds that cards play, as files on this machine."""
+    return [Path(unquote((audio["src"] or "").partition("file=")[2])) for audio, _ in Page(html).find("audio")]
+
+
+def is_alert(update: Any) -> bool:
+    """Tell whether a status says what went wrong, and nothing of how the code looks inside."""
+    html = update if isinstance(update, str) else update["value"]
+    assert "Traceback" not in html
+    return 'role="alert"' in html
+
+
+def run_compare(tab: Tab, **settings: Any) -> list[list[Any]]:
+    """Return all that a run of Compare sends to the page."""
+    return list(tab.compare.run(*tab.values(**settings), Runs()))

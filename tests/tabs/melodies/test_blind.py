@@ -24,7 +24,7 @@ from tabs.melodies import blind as blind_module
 from tabs.melodies.blind import CHOICES, EXPERIMENT, FOOLED_COLUMNS, BlindPanel, fooled_counts
 from tabs.page import Services
 from tests.tabs.conftest import Server, Visitor
-from tests.tabs.test_render import PAYLOADS, Page
+from tests.tabs.pages import PAYLOADS, Page
 
 SKIP = gr.skip()
 ANSWERS = ("bach", "folk", "machine")

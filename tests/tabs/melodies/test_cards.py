@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tabs.melodies.render.cards import HEIGHT, WIDTH, Card, RollNote, cards, empty_cards, roll
-from tests.tabs.test_render import PAYLOADS, Page
+from tests.tabs.pages import PAYLOADS, Page
 
 SVG = '<svg id="a" viewBox="0 0 10 10"><g id="a-n0"></g><g id="a-n1"></g></svg>'
 NOTES = (

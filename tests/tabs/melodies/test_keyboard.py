@@ -21,7 +21,7 @@ from tabs.melodies.keyboard import (
     apply_edits,
     keyboard,
 )
-from tests.tabs.test_render import Page
+from tests.tabs.pages import Page
 
 
 def test_presses_become_a_line_of_abc() -> None:

@@ -12,7 +12,7 @@ from lab.arc import LORA, PROSE, TRANSFER, Row, arc
 from lab.reflection import QUESTIONS, Across, Measure, ReflectionSettings, Subject
 from tabs.reflection.page import _ReflectionPage, notes_file
 from tabs.reflection.render import COLUMNS, WIDTHS, plot, question_html, table
-from tests.tabs.test_render import PAYLOADS, Page
+from tests.tabs.pages import PAYLOADS, Page
 
 
 def row(name: str, trainable: int, gain: float | None, stage: str = LORA) -> Row:

@@ -29,9 +29,9 @@ from tabs.reward.render.best_of_n import (
     drawn_table,
     place_by_rule,
 )
+from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import values_of
 from tests.tabs.reward.made_pool import HELD_OUT, MANY
-from tests.tabs.test_render import PAYLOADS, Page
 
 
 @pytest.fixture(autouse=True)

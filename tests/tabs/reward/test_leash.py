@@ -17,9 +17,9 @@ from tabs import waiting
 from tabs.reward.leash import STORIES, LeashPanel
 from tabs.reward.page import _RewardPage
 from tabs.reward.render.leash import LEASH_COLUMNS, leash_plot, leash_table, leash_words, moved_html, probability
+from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import values_of
 from tests.tabs.reward.made_pool import HELD_OUT, MANY
-from tests.tabs.test_render import PAYLOADS, Page
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import VisitorError
 from tabs.reward.ordering import TEMPLATE, Entry, groups_of, listing, read_order
-from tests.tabs.test_render import PAYLOADS
+from tests.tabs.pages import PAYLOADS
 
 
 def came_back(**changes: Any) -> str:

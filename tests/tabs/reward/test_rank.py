@@ -19,8 +19,8 @@ from tabs.reward.mine import read_lines
 from tabs.reward.ordering import listing
 from tabs.reward.page import _RewardPage
 from tabs.reward.rank import FOR_CLASS, FOR_ME
+from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import store_of, values_of
-from tests.tabs.test_render import PAYLOADS, Page
 
 SKIP = gr.skip()
 

@@ -33,9 +33,9 @@ from tabs.reward.render.train_plots import (
 )
 from tabs.reward.train import STORIES, TrainPanel
 from tabs.runs import Runs
+from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import store_of, values_of
 from tests.tabs.reward.made_pool import embed
-from tests.tabs.test_render import PAYLOADS, Page
 
 SESSION = "visitor"
 

@@ -16,7 +16,7 @@ from tabs.page import Services
 from tabs.workshop.banner import Banner, banner
 from tabs.workshop.page import _ClassPage
 from tabs.workshop.render import figures, fooled_bars, fooled_table, handout
-from tests.tabs.test_render import Page
+from tests.tabs.pages import Page
 
 CODE = "calm-heron-382"
 
