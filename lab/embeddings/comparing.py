@@ -19,8 +19,9 @@ from lab.embeddings.concepts import (
 from lab.embeddings.geometry import analogy, axis_between, cosine_similarity, nearest, odd_one_out
 from lab.embeddings.grouping import tf_idf
 from lab.embeddings.mapping import prime
-from lab.embeddings.model import BUILT_IN, Embedder, Progress
+from lab.embeddings.model import BUILT_IN, Embedder
 from lab.errors import VisitorError
+from lab.hub import Progress, silent
 
 FOUND = 12  # entries that a search shows
 TRIED = 5  # answers of an analogy that are shown
@@ -40,7 +41,7 @@ def compare_pairs(
     embedder: Embedder,
     pairs: Sequence[tuple[str, str]],
     model: str = BUILT_IN,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> list[PairFigures]:
     """Return how alike the texts of each pair are. The weights of words are those of all texts that ship.
 
@@ -74,9 +75,7 @@ class Matrix:
     overlap: np.ndarray
 
 
-def compare_all(
-    embedder: Embedder, texts: Sequence[str], model: str = BUILT_IN, progress: Progress = lambda message: None
-) -> Matrix:
+def compare_all(embedder: Embedder, texts: Sequence[str], model: str = BUILT_IN, progress: Progress = silent) -> Matrix:
     """Return how alike the texts of a list are. Raises VisitorError if there are fewer than two."""
     if len(texts) < 2:
         raise VisitorError("To compare takes at least two texts, one on each line.")
@@ -95,9 +94,7 @@ class Hit:
     overlap: float
 
 
-def search(
-    embedder: Embedder, query: str, model: str = BUILT_IN, progress: Progress = lambda message: None
-) -> list[Hit]:
+def search(embedder: Embedder, query: str, model: str = BUILT_IN, progress: Progress = silent) -> list[Hit]:
     """Return the entries of the lists that are most like a query, best first. Raises VisitorError if it is empty."""
     if not query:
         raise VisitorError("Write what you are looking for: a word or a sentence.")
@@ -118,9 +115,7 @@ class OddOneOut:
     odd: int
 
 
-def find_odd(
-    embedder: Embedder, items: Sequence[str], model: str = BUILT_IN, progress: Progress = lambda message: None
-) -> OddOneOut:
+def find_odd(embedder: Embedder, items: Sequence[str], model: str = BUILT_IN, progress: Progress = silent) -> OddOneOut:
     """Return which item does not belong to the others. Raises VisitorError if there are fewer than three."""
     if len(items) < 3:
         raise VisitorError("To find the odd one out takes at least three different items, separated by commas.")
@@ -152,7 +147,7 @@ def solve(
     words: Sequence[str],
     expected: str = "",
     model: str = BUILT_IN,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> Solved:
     """Return what is nearest to a - b + c among the words of the lists, a, b and c themselves left out.
 
@@ -212,7 +207,7 @@ def lay_out(
     first: Sequence[str],
     second: Sequence[str],
     model: str = BUILT_IN,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> OnAxis:
     """Return texts in the order of their place between two poles, each given by one or several words.
 

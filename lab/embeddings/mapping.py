@@ -10,10 +10,11 @@ import numpy as np
 from lab.embeddings.concepts import AMBIGUOUS, Sense, load_lists, load_map, load_senses, load_vectors, shipped_texts
 from lab.embeddings.geometry import Projection, cosine_similarity, pca, tsne
 from lab.embeddings.grouping import Grouping, group, tf_idf
-from lab.embeddings.model import BUILT_IN, Embedder, Progress
+from lab.embeddings.model import BUILT_IN, Embedder
 from lab.embeddings.settings import Method
 from lab.embeddings.texts import OWN, Line
 from lab.errors import VisitorError
+from lab.hub import Progress, silent
 
 OWN_FAMILY = "own"
 FOR_TSNE = 120  # points from which on t-SNE takes so long that it is worth a word
@@ -60,7 +61,7 @@ def draw_map(
     method: Method = Method.TSNE,
     dimensions: int = 2,
     model: str = BUILT_IN,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> ConceptMap:
     """Return a map of some lists and of a visitor's lines.
 
@@ -162,7 +163,7 @@ def draw_senses(
     own: Sequence[str] = (),
     *,
     model: str = BUILT_IN,
-    progress: Progress = lambda message: None,
+    progress: Progress = silent,
 ) -> SenseMap:
     """Return where a word of two senses lies alone, and where in sentences, among kindred words of each sense.
 

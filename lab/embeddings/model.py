@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.errors import ModelUnavailable
+from lab.hub import Progress, silent, snapshot
 from lab.importing import importing
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ TITLES = {
 }
 CACHED_TEXTS = 50_000  # 1.5 kB each
 AT_ONCE = 32  # texts; between two such parts others get their turn
-HUB_TIMEOUT = 10  # seconds without an answer after which the Hub counts as unreachable
 
-Progress = Callable[[str], None]
 Key = tuple[str, bytes]
 
 
@@ -61,7 +60,7 @@ class Embedder:
         """Return whether a model is ready."""
         return model in self._models
 
-    def load(self, model: str = BUILT_IN, progress: Progress = lambda message: None) -> None:
+    def load(self, model: str = BUILT_IN, progress: Progress = silent) -> None:
         """Get a model ready.
 
         Args:
@@ -78,9 +77,7 @@ class Embedder:
             progress(f"Loading {TITLES[model]} …")
             self._owner.submit(self._load, model, folder).result()
 
-    def embed(
-        self, texts: Sequence[str], model: str = BUILT_IN, progress: Progress = lambda message: None
-    ) -> np.ndarray:
+    def embed(self, texts: Sequence[str], model: str = BUILT_IN, progress: Progress = silent) -> np.ndarray:
         """Return one embedding of unit length for each text, (texts, dimensions), float32.
 
         Halves of characters, which no tokenizer reads, count as question marks.
@@ -161,34 +158,18 @@ def package_folder() -> Path:
     return Path(package.origin).parent / "model"
 
 
-def download(name: str, progress: Progress = lambda message: None) -> Path:
+def download(name: str, progress: Progress = silent) -> Path:
     """Return the folder of a sentence model: from the local cache if it is there, else from the Hub.
 
     Raises:
         ModelUnavailable: if it is in neither.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    from lab.text.models import reporting_bar
-
     wanted = ["*.json", "*.txt", "model.safetensors", "tokenizer.model", "*Pooling/*", "*Normalize/*"]
-    arguments = {"repo_id": name, "allow_patterns": wanted, "ignore_patterns": ["onnx/*", "openvino/*"]}
-    try:
-        folder = Path(snapshot_download(**arguments, local_files_only=True))
-        if (folder / "model.safetensors").exists() and (folder / "modules.json").exists():
-            return folder
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        pass
-    progress(f"Asking the Hub for {name} …")
-    try:
-        return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=reporting_bar(progress)))
-    except Exception as error:  # the Hub's client raises errors of several libraries; here they all mean the same
-        log.info("downloading %s failed: %s", name, error)
-        raise ModelUnavailable(
-            f"{name} is not on this machine, and the Hub cannot be reached from here. "
-            "The built-in model goes on working."
-        ) from error
+    return snapshot(name, wanted, ["onnx/*", "openvino/*"], _is_whole, progress)
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "model.safetensors").exists() and (folder / "modules.json").exists()
 
 
 def _digest(text: str) -> bytes:

@@ -6,12 +6,13 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ModelUnavailable
+from lab.hub import Progress, silent, snapshot
 from lab.importing import importing
 from lab.text.adapters import BUILT_IN, ShippedAdapter, add_shipped
 
@@ -23,9 +24,6 @@ log = logging.getLogger(__name__)
 
 GPT2 = "openai-community/gpt2"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-HUB_TIMEOUT = 10  # seconds without an answer after which the Hub counts as unreachable
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Models:
         """Return whether :meth:`get` would answer at once."""
         return name in self._loaded
 
-    def get(self, name: str, progress: Progress = lambda message: None) -> LanguageModel:
+    def get(self, name: str, progress: Progress = silent) -> LanguageModel:
         """Return a model, loading it if need be; other callers of the same model wait for the same load.
 
         Args:
@@ -184,47 +182,17 @@ def load_folder(folder: Path, name: str, title: str, threads: int = 1) -> Langua
     )
 
 
-def download(name: str, progress: Progress = lambda message: None) -> Path:
+def download(name: str, progress: Progress = silent) -> Path:
     """Return the folder of a Hub model: from the local cache if it is there, else from the Hub.
 
     Raises:
         ModelUnavailable: if it is in neither.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
-
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*.json", "vocab.json", "merges.txt"]
     # The repository of GPT-2 also holds weights converted for phones; none of those folders is needed.
-    unwanted = ["*/*"]
-    arguments = {"repo_id": name, "allow_patterns": wanted, "ignore_patterns": unwanted}
-    try:
-        folder = Path(snapshot_download(**arguments, local_files_only=True))
-        # Another program may have loaded the weights without the tokenizer, or have been interrupted.
-        tokenizer = [folder / "tokenizer.json", folder / "vocab.json"]
-        if any(folder.glob("*.safetensors")) and any(file.exists() for file in tokenizer):
-            return folder
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        pass
-    progress(f"Asking the Hub for {name} …")
-    try:
-        return Path(snapshot_download(**arguments, etag_timeout=HUB_TIMEOUT, tqdm_class=reporting_bar(progress)))
-    except RepositoryNotFoundError as error:
-        raise ModelUnavailable(f"The Hub has no model named {name}.") from error
-    except Exception as error:  # the Hub's client raises errors of several libraries; here they all mean the same
-        log.info("downloading %s failed: %s", name, error)
-        raise ModelUnavailable(
-            f"{name} is not on this machine, and the Hub cannot be reached from here. "
-            "The built-in model goes on working."
-        ) from error
+    return snapshot(name, wanted, ["*/*"], _is_whole, progress)
 
 
-def reporting_bar(progress: Progress) -> type:
-    """Return a progress bar class that reports to visitors instead of the terminal."""
-    from tqdm import tqdm
-
-    class Bar(tqdm):
-        def display(self, *args: object, **kwargs: object) -> None:
-            if self.unit == "B" and self.total:
-                progress(f"Downloading: {self.n / 1e6:,.0f} of {self.total / 1e6:,.0f} MB …")
-
-    return Bar
+def _is_whole(folder: Path) -> bool:
+    tokenizer = [folder / "tokenizer.json", folder / "vocab.json"]
+    return any(folder.glob("*.safetensors")) and any(file.exists() for file in tokenizer)
