@@ -24,12 +24,12 @@ from lab.music.composing import MelodySettings, Piece, compose, write_all
 from lab.music.corpus import Collection, Split, load_split
 from lab.music.melody import Melody
 from lab.music.performance import Manner, perform
-from lab.music.plagiarism import closest
+from lab.music.plagiarism import LONGEST_RUN, closest
 from lab.music.sound import render
 from lab.music.voices import Voice, Voices
 from tabs.melodies.cards import piece_card
 
-LONG_RUN = 12  # intervals; the aim counts melodies that share so long a run with a training tune
+LONG_RUN = LONGEST_RUN + 1  # intervals; the aim counts melodies that share so long a run with a training tune
 AIMS = {"folk": ("<= 0.15", ""), "lora": (">= 0.85", ">= 0.6"), "full": (">= 0.85", ">= 0.6")}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -18,6 +20,22 @@ STEPS = {
     "repetition_penalty": 0.05,
     "length_penalty": 0.1,
 }
+
+
+@dataclass(frozen=True)
+class NamedControls:
+    """Controls by the name of their setting; what each of them shows for a setting is a tab's own matter."""
+
+    components: Mapping[str, Any]
+
+    @property
+    def all(self) -> list[Any]:
+        """The components in their order, which is that of :meth:`named`."""
+        return list(self.components.values())
+
+    def named(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Return what the page sends of the components by the name of their setting; the last ones may be missing."""
+        return dict(zip(self.components, values, strict=False))
 
 
 def slider(settings: type[Settings], name: str, label: str, **arguments: Any) -> gr.Slider:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from lab.embeddings import BUILT_IN
 from lab.embeddings.concepts import load_lists
 from lab.embeddings.settings import EmbeddingSettings
 from lab.embeddings.tunes import tune_facts
+from tabs.controls import NamedControls
 from tabs.made import from_text, to_text
 
 NO_LISTS = "none"  # in a link; empty means all
@@ -29,20 +29,12 @@ def fitting(settings: EmbeddingSettings, notes: Sequence[str]) -> tuple[Embeddin
     return settings.model_copy(update=changed), [*notes, *more]
 
 
-@dataclass(frozen=True)
-class Controls:
-    """All controls by the name of their setting."""
-
-    components: Mapping[str, Any]
-
-    @property
-    def all(self) -> list[Any]:
-        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
-        return list(self.components.values())
+class Controls(NamedControls):
+    """The controls of the tab."""
 
     def settings(self, *values: Any) -> tuple[EmbeddingSettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""
-        named = dict(zip(self.components, values, strict=False))
+        named = self.named(values)
         chosen = [slug for slug in named["lists"] or [] if isinstance(slug, str)]
         named["lists"] = "" if set(chosen) >= {one.slug for one in load_lists()} else ",".join(chosen) or NO_LISTS
         named["made"] = to_text(named.get("made") or ())

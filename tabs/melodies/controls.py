@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,27 +13,19 @@ from lab.music.performance import Manner
 from lab.music.plagiarism import LONGEST_RUN
 from lab.music.sound import synthesizers
 from lab.music.voices import VOICES
-from tabs.controls import slider
+from tabs.controls import NamedControls, slider
 
 MODE_TITLES = {Mode.MAJOR: "C major", Mode.MINOR: "A minor"}
 RULES = ("mask", "cadence", "originality")  # each of them on or off
 SYNTHESIZERS = {"symusic": "symusic (fast)", "fluidsynth": "FluidSynth"}
 
 
-@dataclass(frozen=True)
-class Controls:
-    """All controls by the name of their setting."""
-
-    components: Mapping[str, Any]
-
-    @property
-    def all(self) -> list[Any]:
-        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
-        return list(self.components.values())
+class Controls(NamedControls):
+    """The controls of the tab."""
 
     def settings(self, *values: Any) -> tuple[MelodySettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""
-        named = dict(zip(self.components, values, strict=False))
+        named = self.named(values)
         named |= {name: int(bool(named[name])) for name in RULES}
         named["voices"] = ",".join(named["voices"] or [])
         if named["seed"] is None:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from lab.preferences.choosing import Held, hold
+from lab.preferences.learning import Learnt
 from lab.preferences.settings import RewardSettings, View
-from tabs.asking import add_examples
 from tabs.controls import slider
-from tabs.page import PRIVATE
-from tabs.rendering import message, notes_html
-from tabs.reward.panels import (
-    CURED,
-    LEARNS,
-    OVERDONE,
-    add_plot,
-    follow,
-    prompt_choices,
-    show_when_ready,
-    wire_stories,
-)
+from tabs.rendering import message
+from tabs.reward.choosing import ChoosingPanel
+from tabs.reward.panels import CURED, OVERDONE, prompt_choices
 from tabs.reward.render.leash import LEASH_COLUMNS, leash_plot, leash_status, leash_table, leash_words, moved_html
-from tabs.reward.shared import Controls, Shared
 
 INTRODUCTION = """
 Training with a reward does not pick one text, it moves probability. The best that can be done while staying near the
@@ -45,71 +34,44 @@ STORIES = (
 )
 
 
-class LeashPanel:
+class LeashPanel(ChoosingPanel[Held]):
     """Prompt and beta; curves over beta, and the completions that moved."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        gr.Markdown(INTRODUCTION)
-        self._stories = add_examples(STORIES)
-        with gr.Row():
-            among = gr.Dropdown(
-                [("all held-out prompts, on average", 0), *prompt_choices()],
-                value=RewardSettings.default("leash_among"),
-                label="Prompt",
-                min_width=220,
-            )
-            beta = slider(
-                RewardSettings,
-                "log_beta",
-                "β as a power of ten: −2 is 0.01, 0 is 1, 2 is 100",
-                min_width=260,
-                elem_id="sd-reward-leash-beta",
-            )
-        self.controls: dict[str, Any] = {"leash_among": among, "log_beta": beta}
-        with gr.Row(elem_classes="sd-actions"):
-            self.button = gr.Button("Hold", variant="primary", min_width=120, scale=0, elem_id="sd-reward-leash-go")
-            self._status = gr.HTML("", elem_classes="sd-status")
-        self.board = gr.HTML(EMPTY, elem_id="sd-reward-leash-words")
-        # In the page from the start: what is sent to parts that are only being made gets lost.
-        with gr.Column(visible="hidden") as self._details:
-            self._plot, self._table = add_plot(PLOTTED, LEASH_COLUMNS, "Expectations")
-            self._moved = gr.HTML("", elem_id="sd-reward-leash-moved")
+    view = View.LEASH
+    slug = "leash"
+    introduction = INTRODUCTION
+    verb = "Hold"
+    empty = EMPTY
+    plotted = PLOTTED
+    columns = LEASH_COLUMNS
+    stories = STORIES
 
-    @property
-    def outputs(self) -> list[Any]:
-        """Components that a run sets."""
-        return [self._status, self.board, self._details, self._plot, self._table, self._moved]
+    def add_controls(self) -> dict[str, Any]:
+        """Add prompt and beta."""
+        among = gr.Dropdown(
+            [("all held-out prompts, on average", 0), *prompt_choices()],
+            value=RewardSettings.default("leash_among"),
+            label="Prompt",
+            min_width=220,
+        )
+        beta = slider(
+            RewardSettings,
+            "log_beta",
+            "β as a power of ten: −2 is 0.01, 0 is 1, 2 is 100",
+            min_width=260,
+            elem_id="sd-reward-leash-beta",
+        )
+        return {"leash_among": among, "log_beta": beta}
 
-    def wire(self, controls: Controls) -> None:
-        """Connect button, sliders and stories."""
-        self._controls = controls
-        self.inputs = [*controls.all, *self._shared.inputs]
-        self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
-        follow(controls, self, View.LEASH, [*LEARNS, *self.controls])
-        wire_stories(self._stories, controls, self, View.LEASH)
+    def add_parts(self) -> list[Any]:
+        """Add the completions that moved."""
+        return [gr.HTML("", elem_id="sd-reward-leash-moved")]
 
-    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
-        """Show what the policy does."""
-        *values, session, class_code, added = values
-        settings, more = self._controls.settings(*values)
-        told = [*notes, *more]
+    def find(self, learnt: Learnt, settings: RewardSettings) -> Held:
+        """Hold the policy back."""
+        return hold(learnt, settings)
 
-        def work() -> Held:
-            return hold(self._shared.learner.learn(settings, session, class_code, added), settings)
-
-        def shown(found: Held) -> list[Any]:
-            return self._shown(found, [*told, *found.learnt.notes])
-
-        yield from show_when_ready(work, shown, len(self.outputs), told)
-
-    @staticmethod
-    def _shown(found: Held, notes: Sequence[str]) -> list[Any]:
-        return [
-            message(leash_status(found)) + notes_html(notes),
-            message(leash_words(found)),
-            gr.update(visible=True),
-            leash_plot(found),
-            leash_table(found),
-            moved_html(found),
-        ]
+    def show(self, found: Held) -> tuple[str, str, list[Any]]:
+        """Return status, board, and the parts below."""
+        parts = [leash_plot(found), leash_table(found), moved_html(found)]
+        return message(leash_status(found)), message(leash_words(found)), parts

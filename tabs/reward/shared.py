@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import gradio as gr
 
 from lab.preferences.learning import Learner
 from lab.preferences.settings import RewardSettings
+from tabs.controls import NamedControls
 from tabs.page import Services
 
 
@@ -36,20 +36,12 @@ class Shared:
         return [self.session, self.class_code, self.added]
 
 
-@dataclass(frozen=True)
-class Controls:
-    """All controls by the name of their setting."""
-
-    components: Mapping[str, Any]
-
-    @property
-    def all(self) -> list[Any]:
-        """The components in their order: inputs of :meth:`settings`, outputs of :meth:`updates`."""
-        return list(self.components.values())
+class Controls(NamedControls):
+    """The controls of the tab."""
 
     def settings(self, *values: Any) -> tuple[RewardSettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""
-        named = dict(zip(self.components, values, strict=False))
+        named = self.named(values)
         for name in ("mixed",):
             if name in named:
                 named[name] = int(bool(named[name]))
