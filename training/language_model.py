@@ -15,7 +15,7 @@ import math
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +187,8 @@ def train(arguments: argparse.Namespace) -> None:
     the corpus is too small for what is asked, FloatingPointError if the loss is not finite.
     """
     preset = PRESETS[arguments.preset]
+    if arguments.batch:
+        preset = replace(preset, batch=arguments.batch)
     device = torch.device(arguments.device)
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
@@ -258,6 +260,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder that holds the tokenizer and takes the model")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log; resumed if it has one")
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser.add_argument("--batch", type=int, help="windows a step, the preset's if not given; may change on resuming")
     parser.add_argument("--stable-tokens", type=int, default=15_000_000, help="tokens read at the full learning rate")
     parser.add_argument("--decay-tokens", type=int, default=10_000_000, help="tokens read while it decays to zero")
     parser.add_argument("--decay-books", choices=("all", "plain"), default="plain")
