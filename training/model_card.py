@@ -27,7 +27,7 @@ from training.language_model import (
     PRESETS,
     WARMUP_STEPS,
 )
-from training.run_log import Line, estimate_schedule, evenly, read_log, thin, write_lines
+from training.run_log import Line, batch_sizes, estimate_schedule, evenly, read_log, thin, write_lines
 from training.samples import NEW_TOKENS, TEMPERATURE, TOP_P, samples_markdown
 
 TABLE_ROWS = 12
@@ -73,6 +73,20 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
+def training_commands(places: str, larger: Sequence[tuple[int, int]], schedule: str) -> str:
+    """Return the command that trains, or several where the batches grew.
+
+    Args:
+        places: options that all commands have.
+        larger: after how many tokens the batches grew, each time with the windows of a step from there on.
+        schedule: options of the last command, which has the decay in it.
+    """
+    ends = [*(f"--stable-tokens {before} --decay-tokens 0" for before, _ in larger), schedule]
+    batches = ["", *(f" --batch {windows}" for _, windows in larger)]
+    command = f"python -m training.language_model --corpus prose.txt.xz {places}"
+    return "\n".join(f"{command} \\\n    {end}{batch}" for end, batch in zip(ends, batches, strict=True))
+
+
 def write_card(
     arguments: argparse.Namespace, config: GPT2Config, tokenizer: PreTrainedTokenizerBase, samples: str
 ) -> str:
@@ -89,11 +103,13 @@ def write_card(
     held_out = "".join(books[-VALIDATION_BOOKS:])
     held_out_tokens = sum(len(ids) for ids in tokenizer(books[-VALIDATION_BOOKS:], verbose=False).input_ids)
     parameters, block_parameters = count_parameters(config)
-    tokens_per_step = last["tokens"] // last["step"]
+    (_, tokens_per_step), *larger = batch_sizes(lines)
+    preset = preset_option(config, tokens_per_step // config.n_positions)
     plain = arguments.decay_books == "plain"
+    folder = Path(os.path.relpath(arguments.model)).as_posix()
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=arguments.model.name,
-        folder=Path(os.path.relpath(arguments.model)).as_posix(),
+        folder=folder,
         parameters=f"{parameters:,}",
         block_parameters=f"{block_parameters:,}",
         layers=config.n_layer,
@@ -110,19 +126,24 @@ def write_card(
         digest=hashlib.sha256(text.encode()).hexdigest(),
         batch=tokens_per_step // config.n_positions,
         tokens_per_step=f"{tokens_per_step:,}",
+        larger_batches="".join(
+            f"; from {before:,} tokens on {size // config.n_positions} ({size:,})" for before, size in larger
+        ),
         muon_rate=MUON_LEARNING_RATE,
         muon_decay=MUON_WEIGHT_DECAY,
         adamw_rate=ADAMW_LEARNING_RATE,
         warmup=WARMUP_STEPS,
         stable=f"{stable:,}",
         decay=f"{decay:,}",
-        stable_tokens=stable,
-        decay_tokens=decay,
         decay_books=arguments.decay_books,
         history=f" {arguments.history}" if arguments.history else "",
         decay_source="of children's books and detective stories only" if plain else "of the same books",
         plain_note=" and with `--decay-books all`" if plain else "",
-        preset_option=preset_option(config, tokens_per_step // config.n_positions),
+        training_commands=training_commands(
+            f"--out {folder} --run runs/{arguments.model.name}{preset}",
+            [(before, size // config.n_positions) for before, size in larger],
+            f"--stable-tokens {stable} --decay-tokens {decay} --decay-books {arguments.decay_books}",
+        ),
         tokens=f"{last['tokens']:,}",
         steps=f"{last['step']:,}",
         seconds=f"{last['seconds']:,.0f}",

@@ -100,6 +100,22 @@ def write_lines(lines: Iterable[Line], path: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
+def batch_sizes(lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """Return for each stretch of steps of one size how many tokens had been read before it, and tokens a step.
+
+    A run that is resumed may go on with larger batches. Between two lines with steps of both sizes neither is told.
+    """
+    stretches: list[tuple[int, int]] = []
+    step = tokens = 0
+    for line in lines:
+        if line["step"] > step:
+            size, odd = divmod(line["tokens"] - tokens, line["step"] - step)
+            if not odd and (not stretches or stretches[-1][1] != size):
+                stretches.append((tokens, size))
+            step, tokens = line["step"], line["tokens"]
+    return stretches
+
+
 def estimate_schedule(lines: Sequence[Line]) -> tuple[int, int]:
     """Return how many tokens were read at the full learning rate and how many while it fell to zero.
 

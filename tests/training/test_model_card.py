@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from training import samples
 from training.language_model import PRESETS, build_model, parse_arguments, train
-from training.model_card import count_parameters, duration, loss_table, main, preset_option
+from training.model_card import count_parameters, duration, loss_table, main, preset_option, training_commands
 from training.samples import OPENINGS, continuation, escape_markdown, quote
 
 
@@ -104,6 +104,30 @@ def test_the_table_has_the_last_line_and_at_most_twelve():
     assert len(rows) == 12
     assert rows[0] == "| 2,000 | 2 | 3.000 | 4.500 | 1.250 | 1.00 |"
     assert rows[-1] == "| 99,000 | 99 | 3.000 |  |  | 1.00 |"
+
+
+def test_a_run_whose_batches_grew_is_rebuilt_by_two_commands():
+    assert training_commands("--run r", [], "--stable-tokens 9") == (
+        "python -m training.language_model --corpus prose.txt.xz --run r \\\n    --stable-tokens 9"
+    )
+    first, second = training_commands("--run r", [(512, 8)], "--stable-tokens 512").split("\npython")
+    assert first.endswith(" --run r \\\n    --stable-tokens 512 --decay-tokens 0")
+    assert second.endswith(" --run r \\\n    --stable-tokens 512 --batch 8")
+
+
+def test_the_card_tells_of_larger_batches(corpus: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(samples, "NEW_TOKENS", 6)
+    run, runs = tmp_path / "run", tmp_path / "kept"
+    line = f"--corpus {corpus} --out {out} --run {run} --preset tiny --threads 1 --device cpu --decay-books all"
+    train(parse_arguments([*line.split(), "--stable-tokens", "256", "--decay-tokens", "0", "--log-every", "1"]))
+    train(parse_arguments([*line.split(), "--stable-tokens", "256", "--decay-tokens", "512", "--batch", "8"]))
+    line = f"--model {out} --log {run / 'log.jsonl'} --corpus {corpus} --samples 0 --decay-books all --runs {runs}"
+    main([*line.split(), "--stable-tokens", "256", "--decay-tokens", "512"])
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert "4 windows a step (128 tokens; from 256 tokens on 8 (256))" in text
+    assert "768 tokens in 4 steps" in text
+    assert "--stable-tokens 256 --decay-tokens 0\n" in text
+    assert "--stable-tokens 256 --decay-tokens 512 --decay-books all --batch 8\n" in text
 
 
 def test_durations():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.run_log import RunLog, estimate_schedule, evenly, read_log, thin, write_lines
+from training.run_log import RunLog, batch_sizes, estimate_schedule, evenly, read_log, thin, write_lines
 
 
 def test_a_line_holds_the_mean_since_the_line_before(tmp_path: Path):
@@ -97,3 +97,10 @@ def test_the_schedule_is_read_from_the_log(stable: int, decay: int):
     assert estimate_schedule(lines) == (stable, decay)
     with pytest.raises(ValueError, match="no line in the decay"):
         estimate_schedule(lines[:20])
+
+
+def test_batches_may_grow():
+    lines = [{"step": step, "tokens": tokens} for step, tokens in ((2, 8), (4, 16), (4, 16), (5, 24), (7, 40))]
+    assert batch_sizes(lines) == [(0, 4), (16, 8)]
+    assert batch_sizes(lines[:2]) == [(0, 4)]
+    assert batch_sizes([{"step": 3, "tokens": 16}, {"step": 4, "tokens": 24}]) == [(16, 8)]  # 16 in 3 steps: of both
