@@ -36,6 +36,11 @@ def progress(share: float, notes: Sequence[str] = ()) -> str:
     return bar + message("Done." if share >= 1 else f"{share:.0%}") + notes_html(notes)
 
 
+def decimal(value: float, form: str = ".2f") -> str:
+    """Return a number as text in Python's format, with a minus that looks like one."""
+    return format(value, form).replace("-", "−")
+
+
 def plain_markdown(text: str) -> str:
     """Return text that Markdown shows as it is."""
     return "".join("\\" + c if c in string.punctuation else c for c in text)

@@ -10,6 +10,7 @@ from lab.music.plagiarism import closest
 from lab.music.voices import VOICES, Voice
 from tabs.melodies.files import served
 from tabs.melodies.render.cards import Card, RollNote
+from tabs.rendering import decimal
 
 
 def piece_card(piece: Piece, manner: Manner, prefix: str) -> Card:
@@ -81,7 +82,7 @@ def facts(piece: Piece) -> list[tuple[str, str]]:
         ("Complete bars", f"{good} of {all_}"),
         ("Sounds like Bach", verdict(piece.melody)),
         ("Closest training tune", copied(piece.melody, piece.given)),
-        ("Mean log-probability", f"{piece.mean_log_probability:.2f} nats per token"),
+        ("Mean log-probability", f"{decimal(piece.mean_log_probability)} nats per token"),
     ]
     return found
 

@@ -42,10 +42,11 @@ class MorphPanel:
             self.button = gr.Button("Morph", variant="primary", min_width=140, scale=0)
             self._stop = gr.Button("Stop", min_width=90, scale=0)
             self._status = gr.HTML("", elem_classes="sd-status")
-        self._board = gr.HTML(empty_cards(EMPTY), js_on_load=PLAYER_JS, elem_id="sd-morph")
+        with gr.Row(elem_classes="sd-morph-pair"):
+            self._board = gr.HTML(empty_cards(EMPTY), js_on_load=PLAYER_JS, elem_id="sd-morph")
+            self._plot = gr.Plot(show_label=False, visible=False)
         self._result = gr.State(None)
         self._runs = gr.State(Runs())
-        self._plot = gr.Plot(show_label=False, visible=False)
         with gr.Accordion("The same as a table", open=False):
             self._table = gr.Dataframe(headers=["strength", *MORPHED.values()], interactive=False, label="Means")
 

@@ -32,6 +32,7 @@ from tabs.reward.render.break_it import (
     verdict,
 )
 from tabs.reward.render.score import standing_html
+from tabs.reward.render.texts import signed
 from tabs.reward.shared import Controls, Shared
 from tabs.runs import Runs
 from tabs.waiting import Ready, wait_for
@@ -255,7 +256,7 @@ class BreakPanel:
             last = steps[-1]
             words_in = f"{last.number} word{'s' * (last.number != 1)}"
             end = message(
-                f"Done: {words_in} moved the reward from {steps[0].reward:+.2f} to {last.reward:+.2f}. "
+                f"Done: {words_in} moved the reward from {signed(steps[0].reward)} to {signed(last.reward)}. "
                 + verdict(learned[-1] - true[-1])
             )
             known = remembered(fooling, last.text) if learned[-1] - true[-1] >= FOOLED else gr.skip()

@@ -8,20 +8,20 @@ from html import escape
 
 from lab.text.decoding import Column, Comparison
 from lab.text.strategies import EXPLANATIONS, Kind
-from tabs.rendering import notes_html, progress
+from tabs.rendering import decimal, notes_html, progress
 
 MEASURES = (
     (
         "mean log-probability",
         "mean_log_probability",
-        "{:.2f}",
+        ".2f",
         "nats per token under the raw model; 0 would be certainty",
     ),
-    ("perplexity", "perplexity", "{:.1f}", "exp of the mean surprise under the raw model"),
-    ("distinct-1", "distinct_1", "{:.2f}", "share of distinct tokens"),
-    ("distinct-2", "distinct_2", "{:.2f}", "share of distinct pairs of tokens"),
-    ("repeated 3-grams", "repeated_3", "{:.0%}", "share of runs of three tokens that occurred before"),
-    ("tokens per second", "tokens_per_second", "{:.0f}", "as served, all columns advancing together"),
+    ("perplexity", "perplexity", ".1f", "exp of the mean surprise under the raw model"),
+    ("distinct-1", "distinct_1", ".2f", "share of distinct tokens"),
+    ("distinct-2", "distinct_2", ".2f", "share of distinct pairs of tokens"),
+    ("repeated 3-grams", "repeated_3", ".0%", "share of runs of three tokens that occurred before"),
+    ("tokens per second", "tokens_per_second", ".0f", "as served, all columns advancing together"),
 )
 
 LEGEND = (
@@ -98,7 +98,7 @@ def _measures(column: Column) -> str:
     if column.measures is None:
         return '<dl class="sd-measures"></dl>'
     rows = "".join(
-        f'<div title="{escape(meaning)}"><dt>{name}</dt><dd>{form.format(getattr(column.measures, field))}</dd></div>'
+        f'<div title="{escape(meaning)}"><dt>{name}</dt><dd>{decimal(getattr(column.measures, field), form)}</dd></div>'
         for name, field, form, meaning in MEASURES
     )
     return f'<dl class="sd-measures">{rows}</dl>'

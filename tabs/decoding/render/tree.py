@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.text.tree import Tree
 from tabs.decoding.render.step import FINAL, RAW
-from tabs.rendering import INK, calm, plain_label, visible
+from tabs.rendering import INK, calm, decimal, plain_label, visible
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -103,8 +103,9 @@ def tree_summary(tree: Tree) -> str:
         comparison = "Greedy finds the same text."
     else:
         more = "more" if gain > 0 else "less"
+        theirs = decimal(tree.greedy_log_probability)
         comparison = (
-            f"Greedy would write “{tree.greedy_text.strip()}” with log-probability {tree.greedy_log_probability:.2f}: "
+            f"Greedy would write “{tree.greedy_text.strip()}” with log-probability {theirs}: "
             f"the text found by beam search is {math.exp(min(abs(gain), 50)):,.1f} times {more} probable."
         )
-    return f"Found: “{tree.text.strip()}”, log-probability {tree.log_probability:.2f}. {comparison}"
+    return f"Found: “{tree.text.strip()}”, log-probability {decimal(tree.log_probability)}. {comparison}"

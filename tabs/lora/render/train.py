@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.text.live_training import Phase, Snapshot
 from lab.text.own_adapters import Own
-from tabs.rendering import INK, calm, message, notes_html
+from tabs.rendering import INK, calm, decimal, message, notes_html
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -62,7 +62,7 @@ def outcome(now: Snapshot) -> str:
     before, after = losses[0], losses[now.best_step]
     early = f" The weights are those after step {now.best_step}." if now.best_step < now.settings.steps else ""
     return (
-        f"Done: on the held-out part {before:.2f} → {after:.2f} nats per token ({after - before:+.2f}), "
+        f"Done: on the held-out part {before:.2f} → {after:.2f} nats per token ({decimal(after - before, '+.2f')}), "
         f"{now.step} steps in {now.seconds:.0f} s.{early} It is among the switches under Toggle now."
     )
 
@@ -116,7 +116,7 @@ def loss_table(now: Snapshot) -> list[list[str]]:
     for step, loss in now.held_out_losses:
         since = [value for place, value in now.training_losses if last < place <= step]
         mean = f"{sum(since) / len(since):.3f}" if since else "–"
-        rows.append([str(step), mean, f"{loss:.3f}", f"{loss - now.held_out_losses[0][1]:+.3f}"])
+        rows.append([str(step), mean, f"{loss:.3f}", decimal(loss - now.held_out_losses[0][1], "+.3f")])
         last = step
     return rows
 

@@ -138,7 +138,7 @@ def morph_plot(morph: Morph, strength: float) -> Figure:
         )
     calm(figure, 360)
     figure.add_vline(x=strength, line={"color": BACH_COLOUR, "dash": "dot"})
-    figure.update_xaxes(title="strength of the LoRA: 0 is the folk model, 1 as it was trained", dtick=0.25)
+    figure.update_xaxes(title="strength of the LoRA", dtick=0.25)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     return figure
 

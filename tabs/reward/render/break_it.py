@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.preferences import Attempt
 from tabs.rendering import INK, calm
 from tabs.reward.render.rank import short
+from tabs.reward.render.texts import signed
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -63,7 +64,7 @@ def attacked_html(first: str, step: AttackStep) -> str:
 def step_rows(steps: Sequence[AttackStep], learned: Sequence[float], true: Sequence[float]) -> list[list[str]]:
     """Return a row for each step with the shares of shipped texts that it beats, in percent."""
     return [
-        [step.word or "–", str(step.number), f"{step.reward:+.2f}", f"{a:.0f} %", f"{b:.0f} %"]
+        [step.word or "–", str(step.number), signed(step.reward), f"{a:.0f} %", f"{b:.0f} %"]
         for step, a, b in zip(steps, learned, true, strict=True)
     ]
 
@@ -139,8 +140,8 @@ def closed_table(found: Closed) -> list[list[str]]:
     return [
         [
             f"{number}. {short(one.completion.text, 120)}",
-            f"{one.reward:+.2f}",
-            f"{other.reward:+.2f}",
+            signed(one.reward),
+            signed(other.reward),
             f"{one.learned:.0f} %",
             f"{other.learned:.0f} %",
             f"{one.true:.0f} %",

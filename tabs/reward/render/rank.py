@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.preferences import Item, Ranking
 from lab.preferences.rounds import Round
+from tabs.rendering import decimal
 
 if TYPE_CHECKING:
     from lab.preferences.agreement import Agreement
@@ -86,9 +87,9 @@ def agreement_facts(found: Agreement) -> list[tuple[str, str]]:
     """Return the measures of agreement, or what is missing for them."""
     if not found.comparisons:
         return [("Agreement", "to be seen once two visitors have ranked the same round")]
-    alpha = "open" if found.alpha != found.alpha else f"{found.alpha:.2f}"
+    alpha = "open" if found.alpha != found.alpha else decimal(found.alpha)
     return [
-        ("Kendall’s tau, mean of two visitors (1: same order)", f"{found.tau:+.2f}"),
+        ("Kendall’s tau, mean of two visitors (1: same order)", decimal(found.tau, "+.2f")),
         ("Krippendorff’s alpha (1: agreement, 0: chance)", alpha),
         ("Behind it", f"{counted(found.annotators, 'visitor')}, {counted(found.sets, 'shared round')}"),
     ]

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tabs.reward.render.rank import LETTERS, counted, short
+from tabs.reward.render.texts import score, signed
 
 if TYPE_CHECKING:
     from lab.preferences.explain import Effect
@@ -76,7 +77,7 @@ def compared_table(found: Compared) -> list[list[str]]:
             LETTERS[n],
             str(found.ranking.ranks[n]),
             str(found.model_ranks[n]),
-            f"{found.standings[n].reward:+.2f}",
+            signed(found.standings[n].reward),
             f"{found.standings[n].learned:.0f} %",
             f"{found.standings[n].true:.0f} %",
         ]
@@ -88,8 +89,8 @@ def standing_html(one: Standing, rule: str) -> str:
     """Return a text's reward and where it stands, as two bars."""
     return (
         '<div class="sd-reward-standing">'
-        f"{bar('The reward model', f'reward {one.reward:+.2f}', one.learned, 'sd-changed')}"
-        f"{bar(f'The true rule: {rule}', f'score {one.true_score:.2f}', one.true, 'sd-true')}</div>"
+        f"{bar('The reward model', f'reward {signed(one.reward)}', one.learned, 'sd-changed')}"
+        f"{bar(f'The true rule: {rule}', f'score {score(one.true_score)}', one.true, 'sd-true')}</div>"
     )
 
 
@@ -107,7 +108,7 @@ def effects_html(effects: Sequence[Effect]) -> str:
     strongest = max((abs(effect.effect) for effect in effects), default=0.0) or 1.0
     spans = "".join(
         f'<span class="{"sd-up" if effect.effect >= 0 else "sd-down"}" '
-        f'style="--e:{min(abs(effect.effect) / strongest, 1):.2f}" title="{effect.effect:+.2f}">'
+        f'style="--e:{min(abs(effect.effect) / strongest, 1):.2f}" title="{signed(effect.effect)}">'
         f"{escape(effect.text)}</span>"
         for effect in effects
     )
@@ -119,4 +120,4 @@ def effects_html(effects: Sequence[Effect]) -> str:
 
 def effect_table(effects: Sequence[Effect]) -> list[list[str]]:
     """Return a row for each sentence with its effect."""
-    return [[short(effect.text, 200), f"{effect.effect:+.2f}"] for effect in effects if effect.text.strip()]
+    return [[short(effect.text, 200), signed(effect.effect)] for effect in effects if effect.text.strip()]

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from html import escape
 
 from lab.preferences.pairs import Completion
+from tabs.rendering import decimal
 
 Row = tuple[Sequence[str], Completion]
 
 
 def signed(value: float) -> str:
-    """Return a reward with two decimals and its sign, a minus that looks like one."""
-    return f"{value:+.2f}".replace("-", "−")
+    """Return a reward with two decimals and its sign."""
+    return decimal(value, "+.2f")
 
 
 def score(value: float) -> str:
     """Return a true score, whose unit is the rule's own, with up to two decimals."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text.replace("-", "−")
+    text = decimal(value).rstrip("0").rstrip(".")
+    return "0" if text == "−0" else text
 
 
 def completion_html(completion: Completion) -> str:

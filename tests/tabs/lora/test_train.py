@@ -121,7 +121,7 @@ def test_what_was_trained_is_the_visitors_own(
     say(step(0, 5.0), step(1, 4.5, adapter=adapter), step(6, 4.8), DONE)
     updates = list(start(panel, ME, title="  <b>Mine</b> "))
     last = updates[-1]
-    assert "5.00 → 4.50 nats per token (-0.50)" in last[0] and "after step 1" in last[0]
+    assert "5.00 → 4.50 nats per token (−0.50)" in last[0] and "after step 1" in last[0]
     assert [row[0] for row in last[3]] == ["0", "1", "6"]
     ((name, title),) = last[5]
     assert title == "<b>Mine</b>" and "&lt;b&gt;Mine" in last[6] and model.engine.adapter(name) is not None
@@ -304,7 +304,7 @@ def test_what_a_training_shows() -> None:
         samples=(Sample(0, "<i>base"), Sample(2, " new")),
     )
     assert "Step 3 of 10, about 2 minutes to go" in state_of(now)
-    assert loss_table(now) == [["0", "–", "5.000", "+0.000"], ["2", "4.500", "4.500", "-0.500"]]
+    assert loss_table(now) == [["0", "–", "5.000", "+0.000"], ["2", "4.500", "4.500", "−0.500"]]
     assert [len(trace.x) for trace in loss_plot(now).data] == [3, 2, 2]
     shown = samples_html(now, "<p>")
     assert "&lt;i&gt;base" in shown and "<p>" not in shown and shown.index("After step 2") < shown.index("Base")

@@ -206,7 +206,7 @@ def test_agreement_of_a_class(page: _RewardPage, found: Round) -> None:
     assert "once two visitors" in self_told(page, found, [("a", [[0], [1], [2]])])
     told = self_told(page, found, [("a", [[0], [1], [2]]), ("b", [[0], [1], [2]]), ("c", [[2], [1], [0]])])
     assert "3 rankings by 3 visitors" in told
-    assert "-0.33" in told  # the mean of 1, -1 and -1
+    assert "−0.33" in told  # the mean of 1, -1 and -1
 
 
 def self_told(page: _RewardPage, found: Round, given: list[tuple[str, list[list[int]]]]) -> str:
@@ -223,6 +223,11 @@ def last(updates: Any) -> list[Any]:
     return update
 
 
+def number(text: str) -> float:
+    """Return the value of a number as it is shown."""
+    return float(text.replace("−", "-"))
+
+
 def test_a_text_is_scored_sentence_by_sentence(page: _RewardPage) -> None:
     panel, shared = page._panels[View.SCORE], ["", "", ()]
     text = "happy joy smile. dead grief pale."
@@ -230,7 +235,7 @@ def test_a_text_is_scored_sentence_by_sentence(page: _RewardPage) -> None:
     assert "Scored." in said
     assert "Likes cheerful words" in standing
     assert Page(effects).text.startswith(text)
-    assert [float(row[1]) > 0 for row in table["value"]] == [True, False]
+    assert [number(row[1]) > 0 for row in table["value"]] == [True, False]
     for payload in PAYLOADS:
         _, _, effects, _ = last(panel.run(*values_of(page, text=payload), *shared))
         assert {tag for tag, _ in Page(effects).tags} <= {"p", "span"}
@@ -272,7 +277,7 @@ def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage) -> None:
     given = [*values_of(page, attempt=" table road house", budget=3, rankings=60), "", "", (), ()]
     updates = list(panel.attack(*given, Runs()))
     rows = [update[3]["value"] for update in updates if isinstance(update[3], dict) and update[3].get("value")]
-    rewards = [float(row[2]) for row in rows[-1]]
+    rewards = [number(row[2]) for row in rows[-1]]
     assert rewards == sorted(rewards) and len(rewards) == 4
     assert "Done: 3 words" in updates[-1][0]
     said, *rest = last(panel.close(*given))
@@ -280,7 +285,7 @@ def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage) -> None:
     said, words, plot, table, added = last(panel.close(*given[:-1], (" table road house",)))
     assert f"{len(added)} pairs added" in said and "so there was no hole" in words
     row = table["value"][0]
-    assert float(row[2]) < float(row[1])
+    assert number(row[2]) < number(row[1])
     assert plot["visible"]
     assert panel.forget()[-2:] == [(), ()]
 
