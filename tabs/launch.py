@@ -80,7 +80,9 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
         app.queue(default_concurrency_limit=None, max_size=None)  # while it is empty: this makes a web application
         gr.HTML(HEADER, elem_id="sd-top")
         banner = Banner(services)
-        services = replace(services, class_code=banner.class_code, made=gr.State(()))
+        # Texts are sent to the map only where there is one.
+        texts = gr.State(()) if any(tab.slug == "embeddings" for tab in tabs) else None
+        services = replace(services, class_code=banner.class_code, class_banner=banner.shown, made=texts)
         pages: dict[str, Page] = {}
         shown: dict[str, gr.Tab] = {}
         # Of each tab: the link by which it was opened, "?" if by hand. Tabs that nobody opens do nothing: every event

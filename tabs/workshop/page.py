@@ -13,6 +13,7 @@ from lab.workshop import class_results, guess_lines, new_code
 from tabs.downloads import download_button
 from tabs.page import PRIVATE, Page, Services
 from tabs.rendering import message
+from tabs.workshop.banner import banner_of
 from tabs.workshop.render import FOOLED_COLUMNS, figures, fooled_bars, fooled_table, handout
 
 LIVE_SECONDS = 5.0
@@ -24,7 +25,8 @@ in the reward tab is counted together, and every link they copy brings others in
 shows only what all have given together.
 """
 NO_CODE = "Enter the code of a class, or start a new one."
-# The link with the address at which this page was opened, and the class's results from now on in the address bar.
+# The link with the address at which this page was opened, and the class's results from now on in the address bar. Who
+# opens them is in the class, as after a reload of that address.
 LINK_JS = """
 (code) => {
     if (!code) return "";
@@ -86,7 +88,10 @@ class _ClassPage:
                 download_button("Download the rankings", self._rankings, [shown], **jsonl)
                 saved.render()
         self._timer = gr.Timer(LIVE_SECONDS, active=False)
+        self._joined = [] if services.class_banner is None else [services.class_code, services.class_banner]
         code, outputs = self._code, [self._status, self._results, self._timer, shown, self._handout, *self._live]
+        outputs += self._joined
+        self._nothing = [gr.skip()] * (len(outputs) - 1)
         started = self._start.click(new_code, None, code, queue=False, **PRIVATE)
         link = {"fn": None, "inputs": shown, "outputs": self._link, "js": LINK_JS, **PRIVATE}
         started.then(self._open, code, outputs, **PRIVATE).then(**link)
@@ -108,18 +113,19 @@ class _ClassPage:
         return [query.get("class", "") or gr.skip()]
 
     def _resume(self, code: str) -> list[Any]:
-        return self._open(code) if code else [gr.skip()] * 8
+        return self._open(code) if code else [gr.skip(), *self._nothing]
 
     def _open(self, code: str) -> list[Any]:
-        """Show a class's results and keep them fresh."""
+        """Show a class's results, keep them fresh, and join it."""
         try:
             code = checked_class_code(str(code).strip())
             if not code:
                 raise PreferenceError(NO_CODE)
             live = self._refresh(code)
         except VisitorError as error:
-            return [message(str(error), alert=True), *[gr.skip()] * 7]
-        return ["", gr.update(visible=True), gr.Timer(active=True), code, handout(code), *live]
+            return [message(str(error), alert=True), *self._nothing]
+        joined = [code, banner_of(code)][: len(self._joined)]
+        return ["", gr.update(visible=True), gr.Timer(active=True), code, handout(code), *live, *joined]
 
     def _tick(self, code: str) -> list[Any]:
         try:

@@ -66,6 +66,15 @@ def test_tabs_can_be_left_out() -> None:
     assert not any(isinstance(block, gr.Tab) for block in empty.blocks.values())
 
 
+def test_texts_are_sent_to_the_map_only_where_there_is_one(app: gr.Blocks) -> None:
+    def senders(blocks: gr.Blocks) -> int:
+        return sum(button.value == "Send to the map" for button in of_kind(blocks, gr.Button))
+
+    assert senders(app) == 3
+    alone = [tab for tab in TABS if tab.slug == "decoding"]
+    assert senders(launch.build(Services(Models()), alone)) == 0
+
+
 def of_kind(app: gr.Blocks, *kinds: type) -> Iterator[Any]:
     return (block for block in app.blocks.values() if isinstance(block, kinds))
 

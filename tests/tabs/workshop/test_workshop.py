@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -49,6 +50,29 @@ def test_a_class_is_joined_by_link_and_left_by_closing(joined: Banner, services:
     assert services.presence.count(CODE) == 2
     joined._leave(request("a"))
     assert services.presence.count(CODE) == 1
+
+
+def test_who_reloads_the_results_is_in_but_not_counted(joined: Banner, services: Services) -> None:
+    code, shown, timer = joined._join(request("a", tab="class", **{"class": CODE}))
+    assert code == CODE and shown["visible"] and timer == gr.skip()
+    assert services.presence.count(CODE) == 0
+
+
+def test_opening_results_joins_their_class(services: Services) -> None:
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        top = Banner(services)
+        page = _ClassPage(replace(services, class_code=top.class_code, class_banner=top.shown))
+    opening = [fn for fn in blocks.fns.values() if fn.fn in (page._open, page._resume)]
+    assert len(opening) == 3  # started, or looked up by button or key
+    for code in (CODE, "other"):  # from one class another one's results can be opened
+        for fn in opening:
+            values = dict(zip(fn.outputs, fn.fn(code), strict=True))
+            assert values[top.class_code] == code
+            assert values[top.shown]["visible"] and code in values[top.shown]["value"]
+            assert top._timer not in values and services.presence.count(code) == 0
+    refused = dict(zip(opening[0].outputs, page._open("no spaces"), strict=True))
+    assert refused[top.class_code] == refused[top.shown] == gr.skip()
+    assert dict(zip(opening[0].outputs, page._resume(""), strict=True))[top.class_code] == gr.skip()
 
 
 def test_without_a_code_nothing_is_shown_or_sent(joined: Banner) -> None:
