@@ -38,6 +38,7 @@ CACHE_BYTES = 1_500_000_000  # keys and values of all rows together
 PREFILL_TOKENS = 2048  # prompts read in one step; more would make those who are already reading wait
 PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the longest
 MAX_WAITING_ROWS = 4096
+OVERFLOW = "The model's numbers overflowed on this text. Please choose a smaller strength, or another adapter."
 CROWD = 32  # sequences from which on a step is shared by two cores: below it, waiting for the other one costs more
 
 
@@ -248,14 +249,14 @@ class Engine:
 
         Returns the tokens chosen, one per slot.
         """
-        self._drop_cancelled(next_tokens)
+        next_tokens = [next_tokens[slot] for slot in self._drop_cancelled()]
         parts = [self._forward.step(torch.tensor(next_tokens), self._mix(self._running))] if self._running else []
         if admitted:
             parts.append(self._read_prompts(admitted))
         if not parts:
             self._forward.cache.clear()
             return []
-        logits = torch.cat(parts) if len(parts) > 1 else parts[0]  # (slots, vocabulary)
+        logits = self._drop_broken(torch.cat(parts) if len(parts) > 1 else parts[0])  # (slots, vocabulary)
 
         slots, slot = [], 0  # of each row: its first slot
         for entry in self._running:
@@ -354,8 +355,29 @@ class Engine:
         reason = Reason.END_OF_TEXT if ended else Reason.LENGTH
         entry.stream.add(Finished(entry.index, tuple(tokens), reason, seconds))
 
-    def _drop_cancelled(self, next_tokens: list[int]) -> None:
-        """Take rows whose stream was cancelled out of the batch, and their tokens out of ``next_tokens``."""
+    def _drop_broken(self, logits: torch.Tensor) -> torch.Tensor:
+        """Take rows whose logits are no numbers out of the batch, and fail them; return the logits of those that stay.
+
+        An adapter can push a row beyond what a float holds. What that leaves in the cache must not wait there for the
+        next row in its place.
+
+        logits: shape (slots, vocabulary).
+        """
+        sound = logits.isfinite().all(-1)  # (slots,)
+        if sound.all():
+            return logits
+        self._forward.cache.wipe((~sound).nonzero()[:, 0])
+        slot, broken = 0, {}
+        for entry in self._running:
+            if not sound[slot : slot + entry.row.width].all():
+                broken[id(entry.stream)] = entry.stream
+            slot += entry.row.width
+        for stream in broken.values():
+            stream.fail(EngineError(OVERFLOW))
+        return logits[self._drop_cancelled()]
+
+    def _drop_cancelled(self) -> list[int]:
+        """Take rows whose stream was cancelled out of the batch; return the slots that stay, in order."""
         kept_rows, kept_slots, slot = [], [], 0
         for entry in self._running:
             if not entry.stream.cancelled:
@@ -364,8 +386,8 @@ class Engine:
             slot += entry.row.width
         if len(kept_slots) < slot:
             self._forward.cache.keep(kept_slots)
-            next_tokens[:] = [next_tokens[slot] for slot in kept_slots]
             self._running = kept_rows
+        return kept_slots
 
     def _abandon(self, message: str) -> None:
         for stream in {id(entry.stream): entry.stream for entry in self._running}.values():

@@ -76,6 +76,15 @@ class RaggedCache:
             setattr(self, name, new)
 
     @torch.inference_mode()
+    def wipe(self, slots: torch.Tensor) -> None:
+        """Zero all positions of these slots: those behind its length are masked, which does not hold back a NaN.
+
+        slots: their numbers, shape (slots to wipe,).
+        """
+        self.keys[:, slots] = 0
+        self.values[:, slots] = 0
+
+    @torch.inference_mode()
     def keep(self, slots: Sequence[int]) -> None:
         """Keep these slots, in this order, as the first ones; the rest are free. Beam search repeats and drops."""
         if list(slots) == list(range(self.rows)):
@@ -143,10 +152,12 @@ class CachedGPT2:
         """
         lengths = torch.tensor([len(prompt) for prompt in prompts])
         longest = int(lengths.max())
-        # Padding stands at the right: causal attention never looks at it, and later steps overwrite it.
+        # Padding stands at the right: causal attention never looks at it, and later steps overwrite it. Kept are zeros:
+        # of a row that wears an adapter even the padding can be no number.
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
         for row, prompt in enumerate(prompts):
             ids[row, : len(prompt)] = torch.as_tensor(prompt)
+        padding = (torch.arange(longest) >= lengths[:, None])[:, None, :, None]  # (prompts, 1, time, 1)
         source = torch.arange(len(prompts)).repeat_interleave(torch.tensor(copies))
         first, last = self.cache.rows, self.cache.rows + len(source)
         self.cache.reserve(last, longest)
@@ -155,9 +166,11 @@ class CachedGPT2:
         for layer, block in enumerate(self.transformer.h):
             worn = _Worn(mix, layer)
             query, key, value = self._query_key_value(block, hidden, worn)  # each (prompts, heads, time, head width)
+            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=self._scale)
+            if mix.parts:
+                key, value = key.masked_fill(padding, 0), value.masked_fill(padding, 0)
             self.cache.keys[layer, first:last, :, :longest] = key[source]
             self.cache.values[layer, first:last, :, :longest] = value[source]
-            attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=self._scale)
             hidden = self._rest_of_block(block, hidden, attended, worn)
         self.cache.lengths = torch.cat([self.cache.lengths, lengths[source]])
         ends = hidden[torch.arange(len(prompts)), lengths - 1]  # (prompts, width)

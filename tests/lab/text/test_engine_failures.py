@@ -9,8 +9,10 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
+from lab.lora import Adapter, Mix, sizes
 from lab.text import engine as engine_module
 from lab.text.engine import CROWD, Engine, EngineError
+from lab.text.forward import CachedGPT2
 from lab.text.rows import BeamStep, Row, Step
 from tests.lab.text.conftest import (
     BEAM,
@@ -28,6 +30,7 @@ from tests.lab.text.conftest import (
     wait_until,
     written,
 )
+from tests.lab.text.test_adapters import random_adapter
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left_behind")
 
@@ -246,3 +249,37 @@ def test_a_crowd_is_served_by_more_threads_than_one_visitor(model: GPT2LMHeadMod
         engine.close()
     assert seen == {1: 1, CROWD: 2}
     assert crowd == dict.fromkeys(range(CROWD), alone)
+
+
+@pytest.mark.parametrize("length", [8, 20])
+def test_a_row_whose_numbers_overflow_spoils_nobody(model: GPT2LMHeadModel, length: int) -> None:
+    """What it left in the cache is longer than the next row there, and the row beside that looks back further."""
+    engine = Engine(model, cache_bytes=cache_bytes_for(model, rows=2))
+    huge = random_adapter(model, 1, scale=1e300)
+    engine.add_adapter("huge", Adapter({name: (a * 1e300, b) for name, (a, b) in huge.matrices.items()}, 1e300, 3, 3.0))
+    beside = Row(PROMPTS[3], GREEDY, max_new_tokens=CONTEXT - len(PROMPTS[3]))
+    after = Row(PROMPTS[0], DICE, max_new_tokens=4)  # for which there is room once the broken one is gone
+    try:
+        with gated(engine) as gate:
+            first = engine.submit([beside])
+            gate.wait_held()
+            broken_ones = engine.submit([Row(tuple(range(2, 2 + length)), GREEDY, max_new_tokens=9, adapter="huge")])
+            last = engine.submit([after])
+            gate.open()
+            with pytest.raises(EngineError, match="overflowed"):
+                read(broken_ones)
+            assert written(read(last))[0] == reference(model, after)
+            assert written(read(first))[0] == reference(model, beside)
+    finally:
+        engine.close()
+
+
+def test_padding_that_overflows_spoils_nobody(model: GPT2LMHeadModel) -> None:
+    """A prompt that is padded in its prefill leaves zeros behind its end, whatever the padding came to."""
+    forward = CachedGPT2(model)
+    module = model.transformer.h[0].attn.c_attn
+    a = torch.full((sizes(module)[0], 1), 1e300, dtype=model.dtype)
+    adapter = Adapter({"transformer.h.0.attn.c_attn": (a, a.new_full((1, sizes(module)[1]), 1e300))}, 1.0, 1, 1.0)
+    forward.prefill([(5, 6), tuple(range(1, 9))], [1, 1], Mix([((adapter, 1.0),), ()]))
+    assert not forward.cache.keys[:, 0, :, 2:].any() and not forward.cache.values[:, 0, :, 2:].any()
+    assert forward.cache.keys[:, 1].isfinite().all()
