@@ -23,7 +23,7 @@ from lab.music.classifier import Kind, load_classifier
 from lab.music.composing import MelodySettings, Piece, compose, write_all
 from lab.music.corpus import Collection, Split, load_split
 from lab.music.melody import Melody
-from lab.music.performance import Manner, perform
+from lab.music.performance import Manner, forget
 from lab.music.plagiarism import LONGEST_RUN, closest
 from lab.music.sound import render
 from lab.music.voices import Voice, Voices
@@ -96,7 +96,7 @@ def speed(voices: Voices, repeats: int) -> list[Figure]:
     took, sound = [], []
     for seed in range(repeats + 1):
         settings = MelodySettings(seed=1000 + seed)
-        perform.cache_clear()
+        forget()
         start = time.perf_counter()
         pieces = compose(voices, settings)
         for piece in pieces:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from lab.embeddings.geometry import SAME, cosine_similarity, labels_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+MOST_GROUPS = 100  # that k-means is asked for: its time grows with them, and its ten starts hold a processor
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,12 @@ class Grouping:
 
     Attributes:
         adjusted_rand_index: of k-means, told nothing but how many groups there are, with the categories: 1 is the
-            same grouping, 0 is chance (Hubert and Arabie, 1985).
+            same grouping, 0 is chance (Hubert and Arabie, 1985). None with more than ``MOST_GROUPS`` categories.
         silhouette: mean over all points, by cosine distance.
         neighbours: share of points whose nearest other point is of the same category.
     """
 
-    adjusted_rand_index: float
+    adjusted_rand_index: float | None
     silhouette: float
     neighbours: float
     categories: tuple[CategoryFigures, ...]
@@ -94,8 +99,9 @@ def group(vectors: np.ndarray, categories: Sequence[str], seed: int = 0) -> Grou
         )
         for n, name in enumerate(names)
     )
-    found = k_means(vectors, len(names), seed)
-    return Grouping(float(adjusted_rand_score(labels, found)), float(silhouettes.mean()), float(same.mean()), rows)
+    few = len(names) <= MOST_GROUPS
+    found = float(adjusted_rand_score(labels, k_means(vectors, len(names), seed))) if few else None
+    return Grouping(found, float(silhouettes.mean()), float(same.mean()), rows)
 
 
 def k_means(vectors: np.ndarray, groups: int, seed: int = 0) -> np.ndarray:
@@ -116,10 +122,30 @@ def tf_idf(texts: Sequence[str]) -> np.ndarray:
 
     Words that many of these texts share weigh little. A text without a word is all zeros.
     """
+    return _counts(texts).toarray()
+
+
+def word_overlap(texts: Sequence[str]) -> np.ndarray:
+    """Return points that lie to each other as the rows of :func:`tf_idf` do, (texts, at most as many numbers).
+
+    All inner products are the same, and with them cosines and distances; the axes mean nothing. Hundreds of long texts
+    have hundreds of thousands of words: their counts would fill gigabytes, their inner products do not.
+    """
+    counts = _counts(texts)
+    if counts.shape[1] <= counts.shape[0]:
+        return counts.toarray()
+    products = (counts @ counts.T).toarray()
+    values, axes = np.linalg.eigh(products)
+    points = axes * np.sqrt(values.clip(0))
+    points[products.diagonal() == 0] = 0  # rounding would give a text without a word a direction
+    return points
+
+
+def _counts(texts: Sequence[str]) -> csr_matrix:
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     try:
-        counts = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit_transform(texts)
+        return TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit_transform(texts)
     except ValueError:  # not one word in all of them
-        return np.zeros((len(texts), 1))
-    return counts.toarray()
+        return csr_matrix((len(texts), 1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.embeddings.concepts import AMBIGUOUS, Sense, load_lists, load_map, load_senses, load_vectors, shipped_texts
 from lab.embeddings.geometry import Projection, cosine_similarity, pca, tsne
-from lab.embeddings.grouping import Grouping, group, tf_idf
+from lab.embeddings.grouping import Grouping, group, word_overlap
 from lab.embeddings.model import BUILT_IN, Embedder
 from lab.embeddings.settings import Method
 from lab.embeddings.texts import OWN, Line
@@ -96,7 +96,7 @@ def _groupings(points: Sequence[Point], vectors: np.ndarray) -> tuple[Grouping |
     if not grouped:
         return None, None
     categories = [points[n].category for n in grouped]
-    words = tf_idf([points[n].text for n in grouped])
+    words = word_overlap([points[n].text for n in grouped])
     return group(vectors[grouped], categories), group(words, categories)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 
 from lab.music.melody import TICKS_PER_QUARTER, Melody
 from lab.music.midi import INSTRUMENTS, to_midi
@@ -11,6 +12,8 @@ from lab.music.score import Score, engrave
 from lab.music.sound import render, to_wav
 
 SCORE_WIDTH = 480  # pixels at which lines are broken: about the width of a card, on a phone as well
+MAX_SECONDS = 240  # that are played: 21 MB from symusic; a tune of the test takes half a minute
+KEPT_BYTES = 80_000_000  # of performances, so that thirty people who open one link wait once for its sounds
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,12 @@ class Manner:
 
 @dataclass(frozen=True)
 class Performance:
-    """What a page needs to play and show a melody; times are in seconds, one pair of start and duration per note."""
+    """What a page needs to play and show a melody.
+
+    Attributes:
+        wav: the sound of at most ``MAX_SECONDS`` of it, and ``seconds`` its length; all else is of the whole melody.
+        times: in seconds, one pair of start and duration per note.
+    """
 
     melody: Melody
     wav: bytes
@@ -40,10 +48,23 @@ class Performance:
     times: tuple[tuple[float, float], ...]
     seconds: float
 
+    @property
+    def breaks_off(self) -> bool:
+        """Whether the melody goes on after its sound ends."""
+        return bool(self.times) and sum(self.times[-1]) > MAX_SECONDS + 1e-6
 
-@lru_cache(maxsize=24)  # some 80 MB: thirty people who open one link want the same sounds
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.wav) + len(self.midi) + len(self.score.svg) + len(self.score.musicxml)
+
+
+_kept: OrderedDict[tuple[Melody, Manner, str, str], Performance] = OrderedDict()  # least recently asked for first
+_lock = threading.Lock()
+
+
 def perform(melody: Melody, manner: Manner, *, title: str, prefix: str) -> Performance:
-    """Play and engrave a melody.
+    """Play and engrave a melody; what was asked for lately is there at once.
 
     Args:
         melody: in C major or A minor.
@@ -52,10 +73,32 @@ def perform(melody: Melody, manner: Manner, *, title: str, prefix: str) -> Perfo
     Raises:
         VisitorError: if the synthesizer is not available.
     """
+    key = melody, manner, title, prefix
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    performance = _performed(melody, manner, title, prefix)
+    with _lock:
+        _kept[key] = performance
+        while len(_kept) > 1 and sum(one.size for one in _kept.values()) > KEPT_BYTES:
+            _kept.popitem(last=False)
+    return performance
+
+
+def forget() -> None:
+    """Keep none of the performances so far."""
+    with _lock:
+        _kept.clear()
+
+
+def _performed(melody: Melody, manner: Manner, title: str, prefix: str) -> Performance:
     sounding = melody.shifted(manner.transpose)
     tonic = (melody.mode.tonic + manner.transpose) % 12
     program = INSTRUMENTS[manner.instrument]
-    sound = render(sounding, tempo=manner.tempo, program=program, synthesizer=manner.synthesizer)
+    sound = render(
+        beginning(sounding, manner.tempo), tempo=manner.tempo, program=program, synthesizer=manner.synthesizer
+    )
     return Performance(
         melody=sounding,
         wav=to_wav(sound),
@@ -70,3 +113,12 @@ def note_times(melody: Melody, tempo: float) -> tuple[tuple[float, float], ...]:
     """Return start and duration of each note and rest in seconds, at a tempo in quarter notes per minute."""
     tick = 60 / tempo / TICKS_PER_QUARTER
     return tuple((start * tick, note.duration * tick) for start, note in melody.onsets())
+
+
+def beginning(melody: Melody, tempo: float) -> Melody:
+    """Return what of a melody sounds within ``MAX_SECONDS``, its last note shortened to that; mostly all of it."""
+    limit = int(MAX_SECONDS * tempo / 60 * TICKS_PER_QUARTER)
+    if melody.duration <= limit:
+        return melody
+    heard = [(start, note) for start, note in melody.onsets() if start < limit]
+    return replace(melody, notes=tuple(replace(note, duration=min(note.duration, limit - at)) for at, note in heard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.music.classifier import Kind, load_classifier
 from lab.music.composing import Piece, bars_of
 from lab.music.melody import Melody
-from lab.music.performance import Manner, Performance, perform
+from lab.music.performance import MAX_SECONDS, Manner, Performance, perform
 from lab.music.plagiarism import closest
 from lab.music.voices import VOICES, Voice
 from tabs.melodies.files import served
@@ -62,8 +62,16 @@ def card(
         seconds=performance.seconds,
         notes=roll(performance, given),
         svg=performance.score.svg,
-        facts=facts,
+        facts=[*facts, *breaking_off(performance)],
     )
+
+
+def breaking_off(performance: Performance) -> list[tuple[str, str]]:
+    """Return what is said of a sound that ends before its melody does."""
+    if not performance.breaks_off:
+        return []
+    whole = sum(performance.times[-1]) / 60
+    return [("Sound", f"the first {MAX_SECONDS / 60:g} minutes of {whole:.1f}; the score and the MIDI file have all")]
 
 
 def roll(performance: Performance, given: int) -> list[RollNote]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.embeddings.comparing import Hit
+from lab.embeddings.grouping import MOST_GROUPS, Grouping
 from lab.embeddings.mapping import ConceptMap, InSense, SenseMap
 from lab.embeddings.settings import Method
 from tabs.embeddings.render.points import HEIGHT, Mark, hover_text, map_figure
@@ -31,11 +32,9 @@ def figures_text(found: ConceptMap) -> str:
     if found.grouping is not None and found.overlap is not None:
         by_meaning, by_words = found.grouping, found.overlap
         parts.append(
-            f"**{len(by_meaning.categories)} categories.** k-means, told only how many there are, finds them to "
-            f"**{by_meaning.adjusted_rand_index:.2f}** (adjusted Rand index: 1 is all, 0 is chance); by the words that "
-            f"texts share to {by_words.adjusted_rand_index:.2f}. For **{by_meaning.neighbours:.0%}** of the points the "
-            f"nearest one is of their category; by shared words for {by_words.neighbours:.0%}. Mean silhouette "
-            f"{by_meaning.silhouette:.2f} against {by_words.silhouette:.2f}."
+            f"**{len(by_meaning.categories)} categories.** {_found_again(found.grouping, found.overlap)} For "
+            f"**{by_meaning.neighbours:.0%}** of the points the nearest one is of their category; by shared words for "
+            f"{by_words.neighbours:.0%}. Mean silhouette {by_meaning.silhouette:.2f} against {by_words.silhouette:.2f}."
         )
     else:
         parts.append("To measure a grouping takes two categories and more points than categories.")
@@ -48,6 +47,16 @@ def figures_text(found: ConceptMap) -> str:
             "may lie apart in the other dimensions."
         )
     return " ".join(parts)
+
+
+def _found_again(by_meaning: Grouping, by_words: Grouping) -> str:
+    if by_meaning.adjusted_rand_index is None or by_words.adjusted_rand_index is None:
+        return f"k-means, which looks for at most {MOST_GROUPS} groups, was not asked to find them."
+    return (
+        f"k-means, told only how many there are, finds them to **{by_meaning.adjusted_rand_index:.2f}** (adjusted Rand "
+        "index: 1 is all, 0 is chance); by the words that texts share to "
+        f"{by_words.adjusted_rand_index:.2f}."
+    )
 
 
 def category_table(found: ConceptMap) -> list[list[Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from lab.embeddings.grouping import Grouping, group, k_means, tf_idf
+from lab.embeddings.grouping import MOST_GROUPS, Grouping, group, k_means, tf_idf, word_overlap
 
 
 def groups_of(spread: float) -> tuple[np.ndarray, list[str]]:
@@ -66,3 +68,42 @@ def test_word_overlap() -> None:
     assert not rows[3].any()
     assert rows[4] @ rows[4] == pytest.approx(1)
     assert not tf_idf(["?", "!"]).any()
+
+
+def test_word_overlap_in_few_numbers_lies_as_the_words_do() -> None:
+    """With more words than texts there is one number for each text; what lies where, and k-means, stays the same."""
+    chance = np.random.default_rng(2)
+    texts = [" ".join(f"{row % 3}w{n}" for n in chance.integers(0, 40, 20 + row)) for row in range(24)] + ["—", "!"]
+    rows, points = tf_idf(texts), word_overlap(texts)
+    assert rows.shape[1] > points.shape[1] == len(texts)
+    assert np.allclose(points @ points.T, rows @ rows.T, atol=1e-12)
+    assert not points[-2:].any()
+    assert adjusted_rand_score(k_means(points, 3), k_means(rows, 3)) == 1
+    by_points, by_rows = (group(found, ["a", "b", "c"] * 8 + ["d", "d"]) for found in (points, rows))
+    assert by_points is not None and by_rows is not None
+    assert by_points.silhouette == pytest.approx(by_rows.silhouette)
+    assert by_points.neighbours == pytest.approx(by_rows.neighbours)
+    few = ["a b", "b", "a", "a b b"]
+    assert np.array_equal(word_overlap(few), tf_idf(few))
+
+
+def test_many_long_texts_take_little_memory() -> None:
+    letters = np.random.default_rng(5).integers(ord("a"), ord("z") + 1, (500, 2000))
+    letters[:, ::20] = ord(" ")  # some fifty thousand different words: their counts would fill 200 MB
+    texts = ["".join(map(chr, row)) for row in letters]
+    tracemalloc.start()
+    points = word_overlap(texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert points.shape == (500, 500)
+    assert peak < 100e6
+
+
+def test_k_means_is_not_asked_for_hundreds_of_groups() -> None:
+    rows = np.random.default_rng(1).normal(size=(2 * MOST_GROUPS + 2, 3))
+    names = [str(n // 2) for n in range(len(rows))]
+    most, beyond = group(rows[:-2], names[:-2]), group(rows, names)
+    assert most is not None and most.adjusted_rand_index is not None
+    assert beyond is not None and beyond.adjusted_rand_index is None
+    assert len(beyond.categories) == MOST_GROUPS + 1
+    assert -1 <= beyond.silhouette <= 1

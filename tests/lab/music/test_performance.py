@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import wave
+from collections import OrderedDict
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from lab.errors import VisitorError
+from lab.music import performance
 from lab.music.composing import MelodySettings, compose
 from lab.music.melody import Melody, Meter, Mode, Note
 from lab.music.midi import INSTRUMENTS
-from lab.music.performance import Manner, Performance, note_times, perform
+from lab.music.performance import MAX_SECONDS, Manner, Performance, beginning, note_times, perform
 from lab.music.voices import Voices
 
 TUNE = Melody(
@@ -110,3 +112,31 @@ def test_the_default_instrument_is_the_first() -> None:
 def test_a_synthesizer_that_there_is_none_of() -> None:
     with pytest.raises(VisitorError, match="theremin"):
         played(synthesizer="theremin")
+
+
+def test_the_sound_of_an_endless_melody_breaks_off_and_all_else_is_whole() -> None:
+    """Two hundred notes of eight quarters at the slowest tempo are 40 minutes, 212 MB of sound."""
+    long = replace(TUNE, notes=(Note(60, 64),) * 200)
+    one = played(long, tempo=40)
+    assert one.breaks_off and not played().breaks_off
+    assert MAX_SECONDS <= one.seconds < MAX_SECONDS + 10  # the last note may ring
+    assert len(one.times) == len(one.score.note_ids) == 200
+    assert seconds_of(one.wav) == pytest.approx(one.seconds)
+    heard = beginning(long, 40)
+    assert heard.duration / 8 * 60 / 40 == pytest.approx(MAX_SECONDS)
+    assert beginning(TUNE, 40) == TUNE
+
+
+def test_performances_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performance, "_kept", OrderedDict())
+    one, other = played(prefix="one"), played(prefix="other")
+    assert played(prefix="one") is one
+    monkeypatch.setattr(performance, "KEPT_BYTES", 2 * max(one.size, other.size))
+    third = played(prefix="third")
+    assert list(performance._kept.values()) == [one, third]  # the other was longest not asked for
+    monkeypatch.setattr(performance, "KEPT_BYTES", 1)
+    assert played(prefix="one") is one
+    alone = played(prefix="alone")
+    assert list(performance._kept.values()) == [alone]
+    performance.forget()
+    assert not performance._kept

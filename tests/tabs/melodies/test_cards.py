@@ -9,6 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lab.music.melody import Melody, Meter, Mode, Note
+from lab.music.performance import MAX_SECONDS, Performance, note_times
+from lab.music.score import Score
+from tabs.melodies.cards import breaking_off
 from tabs.melodies.render.cards import HEIGHT, WIDTH, Card, RollNote, cards, empty_cards, roll
 from tests.tabs.pages import PAYLOADS, Page
 
@@ -140,3 +144,12 @@ def test_the_script_is_told_when_each_note_sounds() -> None:
     ((article, _),) = Page(cards([CARD])).find("article")
     assert article["data-seconds"] == "4.000"
     assert json.loads(article["data-notes"] or "") == [[n.start, n.duration, list(n.svg_ids)] for n in NOTES]
+
+
+def test_a_sound_that_breaks_off_is_told() -> None:
+    melody = Melody((Note(60, 64),) * 50, Meter(4, 4), Mode.MAJOR)
+    score = Score("", "", ())
+    long, short = (Performance(melody, b"", b"", score, note_times(melody, tempo), MAX_SECONDS) for tempo in (40, 200))
+    ((name, words),) = breaking_off(long)
+    assert (name, words.split(";")[0]) == ("Sound", "the first 4 minutes of 10.0")
+    assert breaking_off(short) == []
