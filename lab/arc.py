@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.embeddings.model import DIMENSIONS, PACKAGE
-from lab.music.voices import VOICES, Voice, training_table
+from lab.music.voices import VOICES, training_table
 from lab.sizes import gpt2_parameters, package_weights, weights
+from lab.stages import LORA, PRETRAINED, SCRATCH, TRANSFER
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRATCH, TRANSFER, LORA, PRETRAINED = "from scratch", "transfer", "LoRA", "large, pre-trained"
 BESIDE = "Low-rank matrices beside each block's layers"
 MELODIES, PROSE, SENTENCES = "melodies", "prose", "sentences"
 # Radford et al., Language Models are Unsupervised Multitask Learners, 2019.
@@ -129,31 +129,29 @@ def _prose(root: Path) -> Iterator[Row]:
     )
 
 
-STAGES = {Voice.LAST_BLOCK: TRANSFER, Voice.LORA: LORA, Voice.FULL: TRANSFER, Voice.SCRATCH: SCRATCH}
-
-FROZEN = {Voice.LORA: "Every weight of the folk model; switched off, nothing is forgotten"}
+SWITCHED_OFF = "; switched off, nothing is forgotten"
 
 
 def _bach(root: Path) -> Iterator[Row]:
     table = training_table(root / "adapters" / "bach.json")
     base, chorales = table["base"], collection_size(root / "assets" / "melodies" / "bach.jsonl")
     for run in table["runs"]:
-        if table["shipped"].get(run["method"]) != run["seed"]:
+        method, about = run["method"], VOICES.get(run["method"])
+        if about is None or table["shipped"].get(method) != run["seed"]:
             continue
-        voice = Voice(run["method"])
-        added = run["trainable_parameters"] if voice is Voice.LORA else 0
+        added = run["trainable_parameters"] if about.beside else 0
         after_new, after_old = run["test_bach"], run["test_folk"]
         yield Row(
-            name=f"Bach chorales, {VOICES[voice].title}",
-            stage=STAGES[voice],
+            name=f"Bach chorales, {about.title}",
+            stage=about.stage,
             subject=MELODIES,
-            frozen=FROZEN.get(voice) or VOICES[voice].frozen.rstrip("."),
-            changed=VOICES[voice].changed.rstrip("."),
+            frozen=about.frozen.rstrip(".") + (SWITCHED_OFF if about.beside else ""),
+            changed=about.changed.rstrip("."),
             trainable=run["trainable_parameters"],
             total=base["parameters"] + added,
             data=f"{chorales} chorale melodies",
             seconds=run["seconds"],
-            size=weights(root / "adapters" / f"bach-{voice}")[1],
+            size=weights(root / "adapters" / f"bach-{method}")[1],
             gain=1 - after_new / base["test_bach"],
             forgetting=after_old / base["test_folk"] - 1,
             losses=f"chorales {base['test_bach']:.2f} → {after_new:.2f}, folk songs {base['test_folk']:.2f} → "

@@ -1,6 +1,10 @@
 """Adapt the folk-song model to Bach's chorales in four ways, several seeds each, and write what ships.
 
     python -m training.melody_adapters --base assets/folk-gpt2 --out adapters --seeds 5
+    python -m training.melody_adapters --base assets/folk-gpt2 --out adapters --seeds 3 --methods full
+    python -m training.melody_cards
+
+The second command trains one method anew, or a new one; what the table says of the others stays.
 
 last block    the last of four blocks and the final norm are trained, the rest is frozen
 LoRA          everything is frozen; changes of low rank beside the blocks' matrices are trained
@@ -16,11 +20,13 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -91,7 +97,11 @@ class Data:
 
 
 def prepare(method: Method, base: GPT2LMHeadModel) -> torch.nn.Module:
-    """Return a copy of the base in which what the method trains, and only that, wants gradients."""
+    """Return a copy of the base in which what the method trains, and only that, wants gradients.
+
+    Raises:
+        ValueError: if nothing is known of the method.
+    """
     model = copy.deepcopy(base)
     if method.name == "scratch":
         config = base.config
@@ -102,6 +112,8 @@ def prepare(method: Method, base: GPT2LMHeadModel) -> torch.nn.Module:
         model.requires_grad_(False)
         model.transformer.h[-1].requires_grad_(True)
         model.transformer.ln_f.requires_grad_(True)
+    elif method.name != "full":
+        raise ValueError(f"prepare does not know what {method.name!r} trains")
     return model
 
 
@@ -178,8 +190,38 @@ def median_run(runs: Sequence[tuple[torch.nn.Module, Result]]) -> tuple[torch.nn
     return next(run for run in runs if run[1].validation_bach == middle)
 
 
+def merged(table: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with the runs of the methods that it lacks taken from an earlier one, all in one order.
+
+    Raises:
+        ValueError: if the earlier one is of another base, or of LoRAs of another shape, and so cannot stand beside it.
+    """
+    for key in ("base", "rank", "alpha", "targets"):
+        now, then = table[key], before[key]
+        # Another machine may round the base's losses otherwise.
+        same = now.keys() == then.keys() and all(_alike(now[k], then[k]) for k in now) if key == "base" else now == then
+        if not same:
+            raise ValueError(f"{key} is {now}, and was {then} in the earlier runs: train all methods anew")
+    shipped = {**before["shipped"], **table["shipped"]}
+    runs = [run for run in before["runs"] if run["method"] not in table["shipped"]] + table["runs"]
+    names = list(dict.fromkeys([*(method.name for method in METHODS), *shipped]))
+    return {
+        **table,
+        "runs": sorted(runs, key=lambda run: names.index(run["method"])),
+        "shipped": {name: shipped[name] for name in names if name in shipped},
+    }
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return math.isclose(one, other, abs_tol=1e-3) if isinstance(one, float) else one == other
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Train all methods with all seeds, write what ships and the table of all runs."""
+    """Train the methods that are asked for with all seeds, write what ships and the table of all runs.
+
+    Raises:
+        ValueError: if only some are asked for, and the table there is of another base.
+    """
     torch.set_num_threads(arguments.threads)
     data = Data.load()
     base = GPT2LMHeadModel.from_pretrained(arguments.base, dtype=torch.float32, use_safetensors=True)
@@ -192,10 +234,14 @@ def run(arguments: argparse.Namespace) -> None:
         },
         "rank": RANK,
         "alpha": ALPHA,
-        "targets": TARGETS,
+        "targets": list(TARGETS),
         "runs": [],
         "shipped": {},
     }
+    path = arguments.out / "bach.json" if arguments.out else None
+    before = json.loads(path.read_text(encoding="utf-8")) if arguments.methods and path and path.exists() else None
+    if before:
+        merged(table, before)  # told now, not after an hour
     for method in METHODS:
         if arguments.methods and method.name not in arguments.methods:
             continue
@@ -205,9 +251,9 @@ def run(arguments: argparse.Namespace) -> None:
         table["shipped"][method.name] = result.seed
         if arguments.out:
             write_adapter(method, model, arguments.out / f"bach-{method.name}")
-    if arguments.out:
-        text = json.dumps(table, indent=1) + "\n"
-        (arguments.out / "bach.json").write_text(text, encoding="utf-8")
+    if path:
+        text = json.dumps(merged(table, before) if before else table, indent=1) + "\n"
+        path.write_text(text, encoding="utf-8")
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -216,7 +262,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", type=Path, required=True, help="folder of the folk-song model")
     parser.add_argument("--out", type=Path, help="folder that takes the adapters; none for a trial")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--methods", nargs="*", default=())
+    names = [method.name for method in METHODS]
+    parser.add_argument("--methods", nargs="*", choices=names, default=(), help="all if none is named")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args(words)
 

@@ -1,7 +1,9 @@
 """Write the cards of the melody models: the folk model's, one for each adaptation, and one for the note data.
 
     python -m training.melody_cards --log runs/folk/log.jsonl --command "..." --minutes 43
+    python -m training.melody_cards
 
+The second command leaves the folk model's card as it is.
 Figures come from the models' configurations, the run's log, adapters/bach.json and the note data itself. A copy of
 the log, thinned, goes to training/runs/.
 """
@@ -119,15 +121,18 @@ def data_card() -> str:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Write all cards."""
+    """Write the cards: the folk model's too, if its run is told."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", type=Path, required=True, help="of the folk model's run")
-    parser.add_argument("--command", required=True, help="with which it was trained")
-    parser.add_argument("--minutes", type=float, required=True, help="of one core that it took")
+    parser.add_argument("--log", type=Path, help="of the folk model's run")
+    parser.add_argument("--command", help="with which it was trained")
+    parser.add_argument("--minutes", type=float, help="of one core that it took")
     arguments = parser.parse_args(words)
-    folder = ROOT / "assets" / "folk-gpt2"
-    card = folk_card(folder, arguments.log, arguments.command, arguments.minutes)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    run = (arguments.log, arguments.command, arguments.minutes)
+    if None not in run:
+        folder = ROOT / "assets" / "folk-gpt2"
+        (folder / "README.md").write_text(folk_card(folder, *run), encoding="utf-8")
+    elif run != (None, None, None):
+        parser.error("--log, --command and --minutes go together")
     (ROOT / "assets" / "melodies" / "README.md").write_text(data_card(), encoding="utf-8")
     table = json.loads((ROOT / "adapters" / "bach.json").read_text(encoding="utf-8"))
     for method in table["shipped"]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import ModelUnavailable
 from lab.importing import importing
+from lab.stages import LORA, SCRATCH, TRANSFER
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -46,13 +47,38 @@ class Voice(StrEnum):
     SCRATCH = "scratch"
 
 
-@dataclass(frozen=True)
+class Part(StrEnum):
+    """What a model is made of, from input to output, as the tab's picture shows it."""
+
+    EMBEDDINGS = "embeddings"
+    LOWER_BLOCKS = "lower blocks"
+    LAST_BLOCK = "last block"
+    NORM = "norm"
+    OUTPUT = "output"
+
+
+EVERYTHING = frozenset(Part)
+
+
+@dataclass(frozen=True, kw_only=True)
 class About:
-    """What to say of a voice. ``changed`` is empty where nothing was."""
+    """What to say of a voice, here and in the table of all ways.
+
+    Attributes:
+        changed: empty where nothing was.
+        stage: of the arc, see :mod:`lab.stages`.
+        explanation: what that means, under “What is frozen”; empty for what is not shown there.
+        trained: parts of the model whose own weights were trained.
+        beside: what was trained beside each block, frozen itself; it counts as added, and can be switched off.
+    """
 
     title: str
     frozen: str
     changed: str
+    stage: str
+    explanation: str
+    trained: frozenset[Part] = frozenset()
+    beside: str = ""
 
     @property
     def is_base(self) -> bool:
@@ -60,13 +86,55 @@ class About:
         return not self.changed
 
 
-VOICES = {
-    Voice.FOLK: About("Folk", "Everything: the model as it learnt from German folk songs.", ""),
-    Voice.HEADER: About("Folk, asked for Bach", "Everything; only the header is one that is usual in chorales.", ""),
-    Voice.LAST_BLOCK: About("Last block", "Embeddings and the first three blocks.", "The last block and final norm."),
-    Voice.LORA: About("LoRA", "Every weight of the folk model.", "Low-rank matrices beside each block's layers."),
-    Voice.FULL: About("Full", "Nothing: it only started from the folk model.", "Every weight."),
-    Voice.SCRATCH: About("From scratch", "Nothing, and it never heard a folk song.", "Every weight, from chance."),
+VOICES: dict[str, About] = {  # a voice is the string of its name
+    Voice.FOLK: About(
+        title="Folk",
+        frozen="Everything: the model as it learnt from German folk songs.",
+        changed="",
+        stage=SCRATCH,
+        explanation="Nothing is adapted. This is the model that all others but the last start from.",
+    ),
+    Voice.HEADER: About(
+        title="Folk, asked for Bach",
+        frozen="Everything; only the header is one that is usual in chorales.",
+        changed="",
+        stage=SCRATCH,
+        explanation="",
+    ),
+    Voice.LAST_BLOCK: About(
+        title="Last block",
+        frozen="Embeddings and the first three blocks.",
+        changed="The last block and final norm.",
+        stage=TRANSFER,
+        explanation="Only what is nearest to the output learns Bach; what lies below still reads music the folk way.",
+        trained=frozenset({Part.LAST_BLOCK, Part.NORM}),
+    ),
+    Voice.LORA: About(
+        title="LoRA",
+        frozen="Every weight of the folk model.",
+        changed="Low-rank matrices beside each block's layers.",
+        stage=LORA,
+        explanation="Beside each matrix of each block stands a product of two thin ones. Only these learn. Switched "
+        "off, the folk model is back to the last bit: nothing was forgotten.",
+        beside="A·B",
+    ),
+    Voice.FULL: About(
+        title="Full",
+        frozen="Nothing: it only started from the folk model.",
+        changed="Every weight.",
+        stage=TRANSFER,
+        explanation="Every number may move. The folk model is where it starts from, and it is gone afterwards.",
+        trained=EVERYTHING,
+    ),
+    Voice.SCRATCH: About(
+        title="From scratch",
+        frozen="Nothing, and it never heard a folk song.",
+        changed="Every weight, from chance.",
+        stage=SCRATCH,
+        explanation="The same shape, filled with chance, and a few hundred chorales to learn everything from: the "
+        "control.",
+        trained=EVERYTHING,
+    ),
 }
 
 

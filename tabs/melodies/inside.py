@@ -6,18 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from lab.music.voices import training_table
+from lab.music.voices import VOICES, Voice, training_table
 from tabs.melodies.render.figures import LOSS_COLUMNS, anatomy, loss_table
 from tabs.page import PRIVATE
 
-METHODS = {"folk": "Folk (none)", "last-block": "Last block", "lora": "LoRA", "full": "Full", "scratch": "From scratch"}
-EXPLANATIONS = {
-    "folk": "Nothing is adapted. This is the model that all others but the last start from.",
-    "last-block": "Only what is nearest to the output learns Bach; what lies below still reads music the folk way.",
-    "lora": "Beside each matrix of each block stands a product of two thin ones. Only these learn. Switched off, "
-    "the folk model is back to the last bit: nothing was forgotten.",
-    "full": "Every number may move. The folk model is where it starts from, and it is gone afterwards.",
-    "scratch": "The same shape, filled with chance, and a few hundred chorales to learn everything from: the control.",
+METHODS = {
+    str(voice): f"{about.title} (none)" if about.is_base else about.title
+    for voice, about in VOICES.items()
+    if about.explanation
 }
 LAYERS = 4
 
@@ -32,7 +28,7 @@ class InsidePanel:
                 self._method = gr.Radio(
                     [(title, name) for name, title in METHODS.items()], value="lora", label="Method of adaptation"
                 )
-                self._words = gr.Markdown(EXPLANATIONS["lora"])
+                self._words = gr.Markdown(VOICES[Voice.LORA].explanation)
             self._picture = gr.HTML(anatomy(LAYERS, "lora", table))
         gr.Dataframe(
             loss_table(table),
@@ -55,4 +51,4 @@ class InsidePanel:
     def _show(method: str) -> list[Any]:
         if method not in METHODS:
             return [gr.skip(), gr.skip()]
-        return [EXPLANATIONS[method], anatomy(LAYERS, method, training_table())]
+        return [VOICES[method].explanation, anatomy(LAYERS, method, training_table())]

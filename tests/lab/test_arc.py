@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab.arc import GPT2_SHAPE, LORA, SCRATCH, Row, _styles, _ways, arc, collection_size, log_entries
+from lab.arc import GPT2_SHAPE, LORA, SCRATCH, TRANSFER, Row, _bach, _styles, _ways, arc, collection_size, log_entries
+from lab.music.voices import VOICES, About
 from lab.sizes import gpt2_parameters, tensor_shapes, weights
 from lab.source import ROOT
 
@@ -88,6 +90,31 @@ def test_the_bach_rows_say_what_the_runs_say(rows: dict[str, Row]) -> None:
     assert row.gain == pytest.approx((table["base"]["test_bach"] - run["test_bach"]) / table["base"]["test_bach"])
     assert row.forgetting == pytest.approx((run["test_folk"] - table["base"]["test_folk"]) / table["base"]["test_folk"])
     assert row.seconds == run["seconds"]
+
+
+def test_a_new_way_has_a_row_as_its_voice_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = {
+        "method": "norms",
+        "seed": 1,
+        "trainable_parameters": 100,
+        "seconds": 9.0,
+        "test_bach": 1.5,
+        "test_folk": 2.2,
+    }
+    unknown = run | {"method": "nobody's", "trainable_parameters": 50}  # trained, and nothing is said of it yet
+    base = {"parameters": 1000, "test_bach": 2.0, "test_folk": 2.0}
+    table = {"base": base, "runs": [run, unknown], "shipped": {"norms": 1, "nobody's": 1}}
+    (tmp_path / "adapters" / "bach-norms").mkdir(parents=True)
+    (tmp_path / "adapters" / "bach.json").write_text(json.dumps(table))
+    safetensors(tmp_path / "adapters" / "bach-norms" / "model.safetensors", {"w": [100]})
+    about = About(title="Norms", frozen="All else.", changed="Norms.", stage=TRANSFER, explanation="Only the norms.")
+    monkeypatch.setitem(VOICES, "norms", about)
+    (row,) = _bach(tmp_path)
+    assert (row.name, row.stage, row.frozen, row.changed) == ("Bach chorales, Norms", TRANSFER, "All else", "Norms")
+    assert (row.total, row.gain, row.forgetting) == pytest.approx((1000, 0.25, 0.1))
+    monkeypatch.setitem(VOICES, "norms", replace(about, beside="A·B"))
+    (row,) = _bach(tmp_path)
+    assert (row.total, row.frozen) == (1100, "All else; switched off, nothing is forgotten")
 
 
 def test_only_the_control_was_trained_on_the_new_style_alone(rows: dict[str, Row]) -> None:

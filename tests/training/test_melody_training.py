@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +15,21 @@ from torch.nn import functional
 from lab.lora import LoRALinear, load_peft
 from lab.music.corpus import Collection, Split, load_split, load_vocabulary
 from lab.music.tokens import read
-from training.melody_adapters import METHODS, Data, Result, adapt, lora_of, median_run, prepare, write_adapter
+from training import melody_adapters
+from training.melody_adapters import (
+    METHODS,
+    Data,
+    Method,
+    Result,
+    adapt,
+    lora_of,
+    median_run,
+    merged,
+    parse_arguments,
+    prepare,
+    run,
+    write_adapter,
+)
 from training.melody_batches import HEADER, IGNORED, MelodyBatches, nats_per_note, padded, rescaled, token_losses
 from training.melody_corpus import split_of_clusters
 from training.melody_model import build_model, learning_rate_factor
@@ -109,6 +127,48 @@ def test_only_what_the_method_trains_moves(base: torch.nn.Module, method, tmp_pa
     assert any((tmp_path / method.name).glob("*.safetensors"))
     if method.name == "lora":
         assert load_peft(tmp_path / "lora").parameters == lora_of(model).parameters == result.trainable_parameters
+
+
+def test_what_an_unknown_method_trains_is_not_guessed(base: torch.nn.Module) -> None:
+    with pytest.raises(ValueError, match="norms"):
+        prepare(Method("norms", "Norms", 1e-3, 1), base)
+
+
+def table_of(*methods: str, seeds: int = 2, bach: float = 2.0) -> dict[str, Any]:
+    """Return a table as the script writes it, of made-up runs."""
+    base = {"title": "Folk", "parameters": 1000, "test_bach": bach, "test_folk": 1.5}
+    runs = [{"method": method, "seed": seed} for method in methods for seed in range(seeds)]
+    return {"base": base, "rank": 8, "alpha": 16, "targets": ["c"], "runs": runs, "shipped": dict.fromkeys(methods, 1)}
+
+
+def test_training_one_method_keeps_what_was_said_of_the_others() -> None:
+    before = table_of("last-block", "lora", "full", seeds=3)
+    after = merged(table_of("lora", "norms", bach=2.0001), before)
+    count = Counter(run["method"] for run in after["runs"])
+    assert count == {"last-block": 3, "lora": 2, "full": 3, "norms": 2}
+    assert list(count) == list(after["shipped"]) == ["last-block", "lora", "full", "norms"]
+    for other in (table_of("lora", bach=2.1), table_of("lora") | {"rank": 4}):
+        with pytest.raises(ValueError, match="train all methods anew"):
+            merged(other, before)
+
+
+def test_the_table_is_merged_when_some_methods_are_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_model(len(load_vocabulary()), layers=1, width=32, heads=2, dropout=0.0).save_pretrained(tmp_path / "base")
+    monkeypatch.setattr(melody_adapters.Data, "load", small_data)
+    monkeypatch.setattr(Data, "loss", lambda *_: 2.0)
+    monkeypatch.setattr(melody_adapters, "write_adapter", lambda *_: None)
+
+    def trained(method: Method, base: torch.nn.Module, data: Data, seed: int) -> tuple[torch.nn.Module, Result]:
+        return base, Result(method.name, method.title, seed, 1, 1.0, 1, seed, 0.0, 0.0)
+
+    monkeypatch.setattr(melody_adapters, "adapt", trained)
+    words = ["--base", str(tmp_path / "base"), "--out", str(tmp_path), "--seeds", "1"]
+    for chosen in ([], ["--methods", "lora"]):
+        run(parse_arguments([*words, *chosen]))
+        table = json.loads((tmp_path / "bach.json").read_text(encoding="utf-8"))
+        assert [one["method"] for one in table["runs"]] == list(table["shipped"]) == [m.name for m in METHODS]
+    with pytest.raises(SystemExit):
+        parse_arguments([*words, "--methods", "nothing"])
 
 
 def test_the_median_seed_ships() -> None:

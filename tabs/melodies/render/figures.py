@@ -12,7 +12,7 @@ from lab.music.composing import Piece
 from lab.music.corpus import Collection, Split
 from lab.music.measures import MEASURES, Measure, Unit, corpus_measures, measure
 from lab.music.morph import Morph
-from lab.music.voices import VOICES
+from lab.music.voices import VOICES, Part
 from tabs.rendering import INK, calm
 
 if TYPE_CHECKING:
@@ -191,22 +191,22 @@ def anatomy(layers: int, method: str, table: Mapping[str, Any]) -> str:
     """Return a picture of the model with what a method froze and what it trained.
 
     Args:
-        method: a key of the training script's table, or ``folk`` for the model without adaptation.
+        method: name of the voice that it makes, ``folk`` for the model without adaptation.
     """
-    parts = ["Embeddings", *(f"Block {n + 1}" for n in range(layers)), "Final norm", "Output (tied to embeddings)"]
-    trained = {
-        "folk": [False] * len(parts),
-        "last-block": [False] + [n == layers - 1 for n in range(layers)] + [True, False],
-        "lora": [False] * len(parts),
-        "full": [True] * len(parts),
-        "scratch": [True] * len(parts),
-    }[method]
+    blocks = [(f"Block {n + 1}", Part.LOWER_BLOCKS if n < layers - 1 else Part.LAST_BLOCK) for n in range(layers)]
+    parts = [
+        ("Embeddings", Part.EMBEDDINGS),
+        *blocks,
+        ("Final norm", Part.NORM),
+        ("Output (tied to embeddings)", Part.OUTPUT),
+    ]
+    about = VOICES[method]
     rows = []
-    for part, changed in zip(parts, trained, strict=True):
+    for title, part in parts:
         beside = ""
-        if method == "lora" and part.startswith("Block"):
-            beside = f'<i class="sd-beside">+ A·B, rank {int(table["rank"])}</i>'
-        kind = "changed" if changed else "frozen"
-        word = "trained" if changed else "frozen"
-        rows.append(f'<li class="sd-{kind}"><b>{escape(part)}</b><span>{word}</span>{beside}</li>')
+        if about.beside and part in (Part.LOWER_BLOCKS, Part.LAST_BLOCK):
+            beside = f'<i class="sd-beside">+ {escape(about.beside)}, rank {int(table["rank"])}</i>'
+        kind = "changed" if part in about.trained else "frozen"
+        word = "trained" if part in about.trained else "frozen"
+        rows.append(f'<li class="sd-{kind}"><b>{escape(title)}</b><span>{word}</span>{beside}</li>')
     return f'<ol class="sd-anatomy" aria-label="The model from input to output">{"".join(rows)}</ol>'
