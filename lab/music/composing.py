@@ -95,7 +95,7 @@ class Piece:
     Attributes:
         strength: of the LoRA, 0 where none was at work.
         written: the melody and its bars as they were written.
-        given: how many notes at the beginning are the opening.
+        given: how many notes and rests at the beginning are the opening.
         mean_log_probability: of the tokens that the voice chose, under its own raw distribution, in nats.
         entropy: mean of the raw distribution at the same steps, in nats.
     """
@@ -112,9 +112,14 @@ class Piece:
         """The melody, in C major or A minor."""
         return self.written.melody
 
+    @property
+    def given_pitches(self) -> int:
+        """How many of the notes that sound are the opening."""
+        return sum(note.pitch is not None for note in self.melody.notes[: self.given])
+
 
 def prompt_of(settings: MelodySettings, voice: Voice) -> tuple[list[str], int]:
-    """Return the names of the tokens that a voice starts from, and how many notes of them are the opening.
+    """Return the names of the tokens that a voice starts from, and how many notes and rests of them are the opening.
 
     Raises:
         OpeningError: if the opening cannot be used.

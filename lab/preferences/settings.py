@@ -71,12 +71,9 @@ class RewardSettings(Settings):
         """Cut a text that is too long, and mend halves of characters: the default would be somebody else's text."""
         if name not in ("prompt", "text", "attempt") or not isinstance(raw, str):
             return super()._clean(name, raw)
-        text, notes = readable(raw)
-        room = MAX_PROMPT if name == "prompt" else MAX_COMPLETION
-        if len(text) > room:
-            text = text[-room:] if name == "prompt" else text[:room]
-            notes = [
-                f"The {name} has {len(raw):,} characters; its {'last' if name == 'prompt' else 'first'} "
-                f"{room:,} are read."
-            ]
+        # Cut before it is mended: that keeps the end of a very long text, and of a completion the beginning is read.
+        end, room = ("last", MAX_PROMPT) if name == "prompt" else ("first", MAX_COMPLETION)
+        text, notes = readable(raw[-room:] if name == "prompt" else raw[:room])
+        if len(raw) > room:
+            notes.append(f"The {name} has {len(raw):,} characters; its {end} {room:,} are read.")
         return text, " ".join(notes) or None

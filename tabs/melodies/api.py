@@ -72,7 +72,7 @@ def add_api(services: Services) -> None:
 def described(piece: Piece, settings: MelodySettings) -> dict[str, Any]:
     """Return a piece as JSON."""
     performance = perform(piece.melody, manner_of(settings), title=str(piece.voice), prefix="score")
-    found = closest(piece.melody, skip=piece.given)
+    found = closest(piece.melody, skip=piece.given_pitches)
     measures = {name: None if value != value else value for name, value in measure(piece.melody).items()}
     return {
         "voice": str(piece.voice),

@@ -89,7 +89,7 @@ def facts(piece: Piece) -> list[tuple[str, str]]:
     found = [
         ("Complete bars", f"{good} of {all_}"),
         ("Sounds like Bach", verdict(piece.melody)),
-        ("Closest training tune", copied(piece.melody, piece.given)),
+        ("Closest training tune", copied(piece.melody, piece.given_pitches)),
         ("Mean log-probability", f"{decimal(piece.mean_log_probability)} nats per token"),
     ]
     return found
@@ -102,7 +102,7 @@ def verdict(melody: Melody) -> str:
 
 
 def copied(melody: Melody, given: int) -> str:
-    """Return the longest run of intervals shared with a training tune, and which tune that is."""
+    """Return the longest run of intervals shared with a training tune after so many sounding notes, and which it is."""
     found = closest(melody, skip=given)
     if not found.length:
         return "none"

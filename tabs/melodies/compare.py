@@ -102,7 +102,7 @@ class ComparePanel:
 
     @staticmethod
     def _told(pieces: list[Piece], notes: list[str]) -> str:
-        count = sum(len(piece.melody.pitches) - piece.given for piece in pieces)
+        count = sum(len(piece.melody.pitches) - piece.given_pitches for piece in pieces)
         return message(f"{len(pieces)} melodies, {count} notes written.") + notes_html(notes)
 
     def play_again(self, *values: Any) -> list[Any]:

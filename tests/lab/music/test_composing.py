@@ -207,6 +207,7 @@ def test_an_opening_stands_at_the_beginning(voices: Voices, opening: str) -> Non
     given = read_opening(opening, Meter(4, 4), Mode.MINOR)
     for piece in compose(voices, settings):
         assert piece.given == len(given.notes)
+        assert piece.given_pitches == len(given.pitches)  # of a rest there is no interval to leave out
         *begun, last = piece.melody.notes[: piece.given]
         assert begun == list(given.notes[:-1])
         # What the voice adds to the last one is a tie, or the end of a phrase.

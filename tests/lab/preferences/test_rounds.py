@@ -77,3 +77,17 @@ def test_texts_too_long_are_cut_with_a_note() -> None:
     assert settings.completions == 4
     assert len(notes) == 3
     assert "100,000 characters" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["text", "attempt"])
+def test_of_a_very_long_text_the_beginning_is_read_and_all_that_was_changed_is_told(name: str) -> None:
+    written = "".join(f"{number:06d}" for number in range(5000))  # 30,000 characters, and it is told which
+    settings, (note,) = RewardSettings.lenient({name: written})
+    assert getattr(settings, name) == written[:4000]
+    assert note == f"The {name} has 30,000 characters; its first 4,000 are read."
+    settings, (note,) = RewardSettings.lenient({name: "\0" + written})
+    assert getattr(settings, name) == written[:3999]
+    assert "30,001 characters" in note and "were taken out" in note
+    settings, (note,) = RewardSettings.lenient({"prompt": written + "\ud800"})
+    assert settings.prompt == written[-3999:]
+    assert "last 4,000" in note and "were taken out" in note

@@ -9,10 +9,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lab.music.composing import MelodySettings, Piece
 from lab.music.melody import Melody, Meter, Mode, Note
 from lab.music.performance import MAX_SECONDS, Performance, note_times
+from lab.music.plagiarism import Closest
 from lab.music.score import Score
-from tabs.melodies.cards import breaking_off
+from lab.music.tokens import Written
+from lab.music.voices import Voice
+from tabs.melodies import api
+from tabs.melodies import cards as card_module
+from tabs.melodies.cards import breaking_off, facts
+from tabs.melodies.compare import ComparePanel
 from tabs.melodies.render.cards import HEIGHT, WIDTH, Card, RollNote, cards, empty_cards, roll
 from tests.tabs.pages import PAYLOADS, Page
 
@@ -153,3 +160,23 @@ def test_a_sound_that_breaks_off_is_told() -> None:
     ((name, words),) = breaking_off(long)
     assert (name, words.split(";")[0]) == ("Sound", "the first 4 minutes of 10.0")
     assert breaking_off(short) == []
+
+
+def test_a_copy_is_looked_for_after_the_notes_of_the_opening_its_rests_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    skipped: list[int] = []
+
+    def nothing_found(melody: Melody, *, skip: int) -> Closest:
+        skipped.append(skip)
+        return Closest(0)
+
+    for module in (api, card_module):
+        monkeypatch.setattr(module, "closest", nothing_found)
+    opening = (Note(60, 8), Note(None, 8), Note(62, 8), Note(None, 8))
+    melody = Melody((*opening, Note(64, 16), Note(60, 16)), Meter(4, 4), Mode.MAJOR)
+    piece = Piece(Voice.FOLK, 0.0, Written(melody, tuple(melody.bar_lengths()), True), 4, -1.0, 1.0)
+    assert dict(facts(piece))["Closest training tune"] == "none"
+    assert api.described(piece, MelodySettings())["longest_copied_run"] == {"intervals": 0, "tune": None}
+    assert skipped == [2, 2]
+    assert "1 melodies, 2 notes written" in ComparePanel._told([piece], [])
