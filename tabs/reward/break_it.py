@@ -12,46 +12,41 @@ from lab.errors import VisitorError
 from lab.preferences import MAX_COMPLETION, PreferenceError
 from lab.preferences.pairs import Completion
 from lab.preferences.settings import RewardSettings
-from lab.preferences.standing import share_beaten, standings
-from tabs.controls import slider
+from lab.preferences.standing import standings
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
+from tabs.reward.attack import AttackPanel
+from tabs.reward.fooled import of_annotator, remembered, with_annotator
 from tabs.reward.rank import KEEP_SESSION_JS
 from tabs.reward.render.break_it import (
     BOARD_COLUMNS,
     CLOSED_COLUMNS,
     FOOLED,
-    STEP_COLUMNS,
-    attack_plot,
-    attacked_html,
     closed_plot,
     closed_table,
     closed_words,
     leaderboard,
-    step_rows,
     verdict,
 )
 from tabs.reward.render.score import standing_html
-from tabs.reward.render.texts import signed
 from tabs.reward.shared import Controls, Shared
-from tabs.runs import Runs
 from tabs.waiting import Ready, wait_for
 
 INTRODUCTION = """
 The model has seen a few hundred rankings; the rule behind them it can only guess. **Write a text that the reward model
 likes and the true rule does not.** Words that merely keep good company will often do.
 """
+KEPT_WORDS = "What is tried is kept without a name. In a class its members can read it."
 EMPTY_ATTEMPT = "There is no text yet. Write one that the model might fall for."
-NOTHING_TO_REJECT = "No text has fooled the model yet. Try one, or let the machine attack."
+NOTHING_TO_REJECT = "No text has fooled this annotator’s model yet. Try one, or let the machine attack."
 COLUMN_WIDTHS = ["70px", "110px", "110px", "150px", "190px", "580px"]
 CLOSED_WIDTHS = ["540px", "140px", "100px", "140px", "100px", "190px"]
-KEPT_TEXTS = 8  # that fooled the model, the newest
+IN_USE = "All tools use the new model now, while this annotator is chosen."
 FAILED = VisitorError("The reward model could not be trained.")
-ATTACK_FAILED = VisitorError("The attack could not be carried out.")
 
 
 class BreakPanel:
-    """An attempt, the leaderboard, the attack, and retraining."""
+    """An attempt, the leaderboard, the attack, and retraining; texts and pairs each with the annotator they are of."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -63,7 +58,7 @@ class BreakPanel:
             label="A text to fool the model",
             lines=3,
             max_lines=10,
-            info=f"Up to {MAX_COMPLETION:,} characters",
+            info=f"Up to {MAX_COMPLETION:,} characters. {KEPT_WORDS}",
             elem_id="sd-reward-attempt",
         )
         with gr.Row(elem_classes="sd-actions"):
@@ -78,28 +73,8 @@ class BreakPanel:
             label="Leaderboard",
             show_search="none",
         )
-        gr.Markdown(
-            "#### An automatic attack\nIt begins with your text, or without one with the worst that ships, and puts in "
-            "word after word, each time the one that raises the reward most. Words for which the rule itself likes the "
-            "text more, put at its end, would be no deceit: they are not offered, unless there are no others."
-        )
-        with gr.Row(elem_classes="sd-actions"):
-            budget = slider(RewardSettings, "budget", "Words it may insert", min_width=200)
-            self._attack = gr.Button("Attack", variant="primary", min_width=110, scale=0)
-            self._stop = gr.Button("Stop", min_width=90, scale=0)
-            self.attack_status = gr.HTML("", elem_classes="sd-status")
-        self._attacked = gr.HTML("", elem_id="sd-reward-attacked")
-        with gr.Row():
-            self._plot = gr.Plot(show_label=False, visible=False, min_width=320)
-            self._steps = gr.Dataframe(
-                headers=STEP_COLUMNS,
-                interactive=False,
-                visible=False,
-                label="Steps of the attack",
-                show_search="none",
-                min_width=320,
-                max_height=320,
-            )
+        self._fooling = gr.State(())  # texts that fooled the model, as shared.added: see tabs.reward.fooled
+        self._attack = AttackPanel(shared, self._fooling)
         gr.Markdown("#### Close the hole")
         with gr.Row(elem_classes="sd-actions"):
             self._close = gr.Button("Add as rejected pairs and retrain", variant="primary", min_width=260, scale=0)
@@ -116,11 +91,8 @@ class BreakPanel:
             label="Before and after",
             show_search="none",
         )
-        self._fooling = gr.State(())  # texts that fooled the model
-        self._runs = gr.State(Runs())
-        self.controls = {"attempt": attempt, "budget": budget}
+        self.controls = {"attempt": attempt} | self._attack.controls
         self.outputs = [self.status, self._standing, self._board, self._fooling, shared.session]
-        self.attack_outputs = [self.attack_status, self._attacked, self._plot, self._steps, self._fooling]
         self.close_outputs = [
             self.close_status,
             self._closed,
@@ -133,10 +105,7 @@ class BreakPanel:
         """Connect buttons."""
         self._controls = controls
         self.inputs = [*controls.all, *self._shared.inputs, self._fooling]
-        self._attack.click(
-            self.attack, [*self.inputs, self._runs], self.attack_outputs, trigger_mode="multiple", **PRIVATE
-        )
-        self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
+        self._attack.wire(controls)
         self._close.click(self.close, self.inputs, self.close_outputs, **PRIVATE)
         self._forget.click(self.forget, None, [*self.close_outputs, self._fooling], queue=False, **PRIVATE)
         annotator = controls.components["annotator"]
@@ -182,7 +151,7 @@ class BreakPanel:
                 raise PreferenceError(EMPTY_ATTEMPT)
 
             def work(tell: Any) -> Any:
-                learnt = self._shared.learner.learn(settings, session, class_code, added)
+                learnt = self._shared.learn(settings, session, class_code, added)
                 return learnt, standings(learnt, [Completion("", settings.attempt)])[0]
 
             for news in wait_for(work, "Training the reward model …", FAILED):
@@ -198,71 +167,11 @@ class BreakPanel:
                     message(verdict(standing.gap)) + notes_html(told),
                     standing_html(standing, learnt.annotator.title),
                     self.board(settings.annotator, session, class_code),
-                    remembered(fooling, settings.attempt) if standing.gap >= FOOLED else gr.skip(),
+                    remembered(fooling, settings.annotator, settings.attempt) if standing.gap >= FOOLED else gr.skip(),
                     session,
                 ]
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(told), *keep]
-
-    def attack(self, *values: Any) -> Iterator[list[Any]]:
-        """Attack the model, step by step."""
-        *values, runs = values
-        yield from runs.follow(
-            self._attacking(*values), lambda update: [message("Stopped. What was found stays."), *update[1:]]
-        )
-
-    def _attacking(self, *values: Any) -> Iterator[list[Any]]:
-        from lab.preferences.attack import attack
-        from lab.preferences.breaking import deceiving_words, dull_text
-
-        *values, session, class_code, added, fooling = values
-        settings, notes = self._controls.settings(*values)
-        keep = [gr.skip()] * 4
-        try:
-            learnt = None
-            for news in wait_for(
-                lambda tell: self._shared.learner.learn(settings, session, class_code, added),
-                "Training the reward model …",
-                FAILED,
-            ):
-                if isinstance(news, Ready):
-                    learnt = news.value
-                else:
-                    yield [message(news), *keep]
-            first = settings.attempt if settings.attempt.strip() else dull_text(learnt)
-            words = deceiving_words(learnt, first)
-            found = attack("", first, learnt.model.score, words, settings.budget, learnt.annotator.score)
-            rewards, scores = learnt.shipped
-            steps, learned, true = [], [], []
-            while True:
-                step = None
-                for news in wait_for(lambda tell: next(found, None), "Trying words …", ATTACK_FAILED):
-                    if isinstance(news, Ready):
-                        step = news.value
-                    else:
-                        yield [message(news), *keep]
-                if step is None:
-                    break
-                steps.append(step)
-                learned.append(share_beaten(step.reward, rewards))
-                true.append(share_beaten(step.true_score, scores))
-                yield [
-                    message(f"{step.number} of at most {settings.budget} words; {step.tried:,} texts tried …"),
-                    attacked_html(first, step),
-                    gr.update(value=attack_plot(steps, learned, true), visible=True),
-                    gr.update(value=step_rows(steps, learned, true), visible=True),
-                    gr.skip(),
-                ]
-            last = steps[-1]
-            words_in = f"{last.number} word{'s' * (last.number != 1)}"
-            end = message(
-                f"Done: {words_in} moved the reward from {signed(steps[0].reward)} to {signed(last.reward)}. "
-                + verdict(learned[-1] - true[-1])
-            )
-            known = remembered(fooling, last.text) if learned[-1] - true[-1] >= FOOLED else gr.skip()
-            yield [end + notes_html(notes), *[gr.skip()] * 3, known]
-        except VisitorError as error:
-            yield [message(str(error), alert=True) + notes_html(notes), *keep]
 
     def close(self, *values: Any) -> Iterator[list[Any]]:
         """Add what fooled the model as rejected pairs, and train it once more."""
@@ -272,10 +181,12 @@ class BreakPanel:
         settings, notes = self._controls.settings(*values)
         keep = [gr.skip()] * 4
         try:
-            if not fooling:
+            annotator = settings.annotator
+            texts, pairs = of_annotator(fooling, annotator), of_annotator(added, annotator)
+            if not texts:
                 raise PreferenceError(NOTHING_TO_REJECT)
             work = wait_for(
-                lambda tell: close_hole(self._shared.learner, settings, session, class_code, added, fooling),
+                lambda tell: close_hole(self._shared.learner, settings, session, class_code, pairs, texts),
                 "Training the reward model once more …",
                 FAILED,
             )
@@ -285,11 +196,11 @@ class BreakPanel:
                     continue
                 found = news.value
                 yield [
-                    message(f"{len(found.added):,} pairs added. All tools use the new model now.") + notes_html(notes),
+                    message(f"{len(found.added):,} pairs added. {IN_USE}") + notes_html(notes),
                     closed_words(found),
                     gr.update(value=closed_plot(found), visible=True),
                     gr.update(value=closed_table(found), visible=True),
-                    found.added,
+                    with_annotator(added, annotator, found.added),
                 ]
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]
@@ -299,8 +210,3 @@ class BreakPanel:
         """Take the added pairs away."""
         hidden = [gr.update(visible=False), gr.update(visible=False)]
         return [message("Forgotten: the model learns from the rankings alone."), "", *hidden, (), ()]
-
-
-def remembered(fooling: Sequence[str], text: str) -> tuple[str, ...]:
-    """Return the newest texts that fooled the model, this one among them."""
-    return tuple(dict.fromkeys([*fooling, text]))[-KEPT_TEXTS:]

@@ -16,6 +16,7 @@ from tabs.page import PRIVATE
 from tabs.rendering import notes_html
 from tabs.reward.panels import LEARNS, add_plot, follow, show_when_ready, wire_stories
 from tabs.reward.shared import Controls, Shared
+from tabs.runs import Runs
 
 Found = TypeVar("Found", Choice, Held)
 
@@ -53,6 +54,7 @@ class ChoosingPanel(ABC, Generic[Found]):
             )
             self._status = gr.HTML("", elem_classes="sd-status")
         self.board = gr.HTML(self.empty, elem_id=f"sd-reward-{self.slug}-board")
+        self._runs = gr.State(Runs())
         # In the page from the start: what is sent to parts that are only being made gets lost.
         with gr.Column(visible="hidden") as self._details:
             self._parts = [*add_plot(self.plotted, self.columns, "Expectations"), *self.add_parts()]
@@ -85,23 +87,23 @@ class ChoosingPanel(ABC, Generic[Found]):
     def wire(self, controls: Controls) -> None:
         """Connect button, sliders and stories."""
         self._controls = controls
-        self.inputs = [*controls.all, *self._shared.inputs]
+        self.inputs = [*controls.all, *self._shared.inputs, self._runs]
         self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
         follow(controls, self, self.view, [*LEARNS, *self.controls])
         wire_stories(self._stories, controls, self, self.view)
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Show what comes of the reward model's choice."""
-        *values, session, class_code, added = values
+        *values, session, class_code, added, runs = values
         settings, more = self._controls.settings(*values)
         told = [*notes, *more]
 
         def work() -> Found:
-            return self.find(self._shared.learner.learn(settings, session, class_code, added), settings)
+            return self.find(self._shared.learn(settings, session, class_code, added), settings)
 
         def shown(found: Found) -> list[Any]:
             status, board, parts = self.show(found)
             said = [*told, *self.remarks(found, settings), *found.learnt.notes]
             return [status + notes_html(said), board, gr.update(visible=True), *parts]
 
-        yield from show_when_ready(work, shown, len(self.outputs), told)
+        yield from runs.follow(show_when_ready(work, shown, len(self.outputs), told), lambda update: update)

@@ -84,7 +84,9 @@ class ScorePanel:
         self._score.click(self.run, self.inputs, self.outputs, **PRIVATE)
         self.text.submit(self.run, self.inputs, self.outputs, **PRIVATE)
         self._compare.click(self.compare, self.compare_inputs, self.compare_outputs, **PRIVATE)
-        self.ranking.input(self.compare, self.compare_inputs, self.compare_outputs, **PRIVATE)
+        self.ranking.input(
+            self.compare, self.compare_inputs, self.compare_outputs, trigger_mode="always_last", **PRIVATE
+        )
 
     def offer(self, session: str) -> Any:
         """Return the visitor's rankings as choices, the last one chosen."""
@@ -109,7 +111,7 @@ class ScorePanel:
             if chosen is None:
                 raise PreferenceError(NONE_YET)
             work = wait_for(
-                lambda tell: compare_order(self._shared.learner.learn(settings, session, class_code, added), chosen),
+                lambda tell: compare_order(self._shared.learn(settings, session, class_code, added), chosen),
                 "Training the reward model …",
                 FAILED,
             )
@@ -136,7 +138,7 @@ class ScorePanel:
             completion = Completion("", settings.text)
 
             def work(tell: Any) -> Any:
-                learnt = self._shared.learner.learn(settings, session, class_code, added)
+                learnt = self._shared.learn(settings, session, class_code, added)
                 return (
                     learnt,
                     standings(learnt, [completion])[0],

@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from lab.preferences.learning import Learner
+from lab.preferences.learning import Learner, Learnt
 from lab.preferences.settings import RewardSettings
 from tabs.controls import NamedControls
 from tabs.page import Services
+from tabs.reward.fooled import Kept, of_annotator
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Shared:
         learner: fits reward models, and keeps them: asked twice for the same it answers at once.
         session: holds the visitor's random id, empty before there is anything to keep.
         class_code: holds the code of the visitor's class, empty for none.
-        added: a ``gr.State`` with pairs (prompt, chosen, rejected) that the visitor has added while breaking a model.
+        added: a ``gr.State`` with pairs (prompt, chosen, rejected) that the visitor has added while breaking a model,
+            each with its annotator: see :mod:`tabs.reward.fooled`.
     """
 
     services: Services
@@ -32,8 +34,15 @@ class Shared:
 
     @property
     def inputs(self) -> list[Any]:
-        """Whose rankings are learnt from: what ``learner.learn`` takes after the settings, in its order."""
+        """Whose rankings are learnt from: what :meth:`learn` takes after the settings, in its order."""
         return [self.session, self.class_code, self.added]
+
+    def learn(self, settings: RewardSettings, session: str, class_code: str, added: Kept) -> Learnt:
+        """Return the reward model for the settings, which learns from its annotator's added pairs alone.
+
+        Raises what ``learner.learn`` does.
+        """
+        return self.learner.learn(settings, session, class_code, of_annotator(added, settings.annotator))
 
 
 class Controls(NamedControls):

@@ -112,7 +112,7 @@ class TrainPanel:
         said = ""
 
         def work() -> Report:
-            reports.append(report(self._shared.learner.learn(settings, *whose)))
+            reports.append(report(self._shared.learn(settings, *whose)))
             return next(reports[0])
 
         def shown(found: Report) -> list[Any]:

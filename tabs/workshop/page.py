@@ -22,7 +22,8 @@ A class is a code in a link. Whoever opens the link works with the same code: wh
 in the reward tab is counted together, and every link they copy brings others in. This page shows the counts live.
 
 **A code is not a secret.** Whoever knows it can open this page and add to the counts. No names are kept, and this page
-shows only what all have given together.
+shows only what all have given together. Texts tried in *Reward model → Break it* can be read, word for word, by
+whoever is in the class.
 """
 NO_CODE = "Enter the code of a class, or start a new one."
 # The link with the address at which this page was opened, and the class's results from now on in the address bar. Who

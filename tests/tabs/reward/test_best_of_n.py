@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from lab.preferences.choosing import SIZES, Candidates, Choice, candidates, choo
 from lab.preferences.learning import Learnt
 from lab.preferences.pairs import Completion
 from lab.preferences.settings import RewardSettings, View
+from tabs import runs as runs_module
 from tabs import waiting
 from tabs.reward.best_of_n import STORIES, BestOfNPanel
 from tabs.reward.page import _RewardPage
@@ -29,6 +31,7 @@ from tabs.reward.render.best_of_n import (
     drawn_table,
     place_by_rule,
 )
+from tabs.runs import Runs
 from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import values_of
 from tests.tabs.reward.made_pool import HELD_OUT, MANY
@@ -53,7 +56,7 @@ def learnt_of(page: _RewardPage, **settings: Any) -> Learnt:
 def run(page: _RewardPage, **settings: Any) -> list[Any]:
     """Return what a run sends to the page."""
     panel = panel_of(page)
-    (update,) = panel.run(*values_of(page, **{"view": "best-of-n", "rankings": 60} | settings), "", "", ())
+    (update,) = panel.run(*values_of(page, **{"view": "best-of-n", "rankings": 60} | settings), "", "", (), Runs())
     assert len(update) == len(panel.outputs)
     return update
 
@@ -159,9 +162,27 @@ def test_other_settings_run_only_where_the_tool_is_open(page: _RewardPage) -> No
         for event in gr.context.Context.root_block.fns.values()
         if event.targets == [(panel.controls["n"]._id, "input")]
     )
-    here = list(again(*values_of(page, view="best-of-n", rankings=60), "", "", ()))
+    here = list(again(*values_of(page, view="best-of-n", rankings=60), "", "", (), Runs()))
     assert len(here) == 1 and "Best of" in here[0][0]
-    assert list(again(*values_of(page, view="train", rankings=60), "", "", ())) == [[gr.skip()] * len(panel.outputs)]
+    elsewhere = again(*values_of(page, view="train", rankings=60), "", "", (), Runs())
+    assert list(elsewhere) == [[gr.skip()] * len(panel.outputs)]
+
+
+@pytest.mark.parametrize("view", [View.BEST_OF_N, View.LEASH])
+def test_a_newer_run_silences_the_one_before(page: _RewardPage, monkeypatch: pytest.MonkeyPatch, view: View) -> None:
+    monkeypatch.setattr(waiting, "QUIET", 0.01)
+    monkeypatch.setattr(runs_module, "PATIENCE", 0.05)
+    panel, runs, held = page._panels[view], Runs(), threading.Event()
+    values = [*values_of(page, view=str(view), rankings=60), "", "", (), runs]
+    find = panel.find
+    monkeypatch.setattr(panel, "find", lambda *asked: held.wait(60) and find(*asked))
+    old = panel.run(*values)
+    assert "Learning from the rankings" in next(old)[0]
+    monkeypatch.setattr(panel, "find", find)
+    *_, newer = panel.run(*values)
+    assert "sd-message" in newer[0] and newer[2]["visible"]
+    held.set()
+    assert list(old) == [[gr.skip()] * len(panel.outputs)]
 
 
 @pytest.mark.parametrize(

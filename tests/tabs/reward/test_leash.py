@@ -17,6 +17,7 @@ from tabs import waiting
 from tabs.reward.leash import STORIES, LeashPanel
 from tabs.reward.page import _RewardPage
 from tabs.reward.render.leash import LEASH_COLUMNS, leash_plot, leash_table, leash_words, moved_html, probability
+from tabs.runs import Runs
 from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import values_of
 from tests.tabs.reward.made_pool import HELD_OUT, MANY
@@ -41,7 +42,7 @@ def learnt_of(page: _RewardPage, **settings: Any) -> Learnt:
 def run(page: _RewardPage, **settings: Any) -> list[Any]:
     """Return what a run sends to the page."""
     panel = panel_of(page)
-    (update,) = panel.run(*values_of(page, **{"view": "leash", "rankings": 60} | settings), "", "", ())
+    (update,) = panel.run(*values_of(page, **{"view": "leash", "rankings": 60} | settings), "", "", (), Runs())
     assert len(update) == len(panel.outputs)
     return update
 

@@ -260,36 +260,6 @@ def test_an_order_is_compared_with_the_model_s(page: _RewardPage, found: Round) 
     assert len(panel.offer("you")["choices"]) == 1  # nobody else's
 
 
-def test_an_attempt_stands_on_the_leaderboard(page: _RewardPage) -> None:
-    panel = page._panels[View.BREAK]
-    _, _, board, _, session = last(panel.run(*values_of(page, attempt=" table road"), "", "7b", (), ()))
-    assert board[0][:2] == ["1", "you"]
-    assert panel.board("cheerful", "somebody", "7b")[0][1] == "visitor 1"
-    assert panel.board("cheerful", "somebody", "")[0][1] == "nobody has tried yet"
-    said, *rest = last(panel.run(*values_of(page, attempt=""), session, "", (), ()))
-    assert "no text yet" in said and rest == [SKIP] * 4
-
-
-def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage) -> None:
-    from tabs.runs import Runs
-
-    panel = page._panels[View.BREAK]
-    given = [*values_of(page, attempt=" table road house", budget=3, rankings=60), "", "", (), ()]
-    updates = list(panel.attack(*given, Runs()))
-    rows = [update[3]["value"] for update in updates if isinstance(update[3], dict) and update[3].get("value")]
-    rewards = [number(row[2]) for row in rows[-1]]
-    assert rewards == sorted(rewards) and len(rewards) == 4
-    assert "Done: 3 words" in updates[-1][0]
-    said, *rest = last(panel.close(*given))
-    assert "has fooled" in said and rest == [SKIP] * 4
-    said, words, plot, table, added = last(panel.close(*given[:-1], (" table road house",)))
-    assert f"{len(added)} pairs added" in said and "so there was no hole" in words
-    row = table["value"][0]
-    assert number(row[2]) < number(row[1])
-    assert plot["visible"]
-    assert panel.forget()[-2:] == [(), ()]
-
-
 def test_a_link_is_the_whole_state(page: _RewardPage) -> None:
     values = values_of(page, view="break", prompt="<b>", attempt="x y", annotator="dialogue", mixed=False, seed=9)
     query = page._query(*values)
