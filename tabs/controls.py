@@ -10,16 +10,7 @@ import gradio as gr
 
 from lab.settings import Settings
 
-STEPS = {
-    "temperature": 0.05,
-    "top_k": 1,
-    "top_p": 0.01,
-    "min_p": 0.01,
-    "typical_p": 0.01,
-    "num_beams": 1,
-    "repetition_penalty": 0.05,
-    "length_penalty": 0.1,
-}
+STEPS = {"top_p": 0.01, "min_p": 0.01, "typical_p": 0.01, "length_penalty": 0.1}  # of others see step_of
 
 
 @dataclass(frozen=True)
@@ -38,9 +29,13 @@ class NamedControls:
         return dict(zip(self.components, values, strict=False))
 
 
+def step_of(settings: type[Settings], name: str) -> float:
+    """Return by how much a slider for a numeric setting moves: 1 for a whole number, 0.05 if nothing is said of it."""
+    return 1 if settings.model_fields[name].annotation is int else STEPS.get(name, 0.05)
+
+
 def slider(settings: type[Settings], name: str, label: str, **arguments: Any) -> gr.Slider:
     """Return a slider for a numeric setting."""
     low, high = settings.bounds(name)
-    whole = settings.model_fields[name].annotation is int
-    arguments = {"value": settings.default(name), "step": 1 if whole else STEPS.get(name, 0.05)} | arguments
+    arguments = {"value": settings.default(name), "step": step_of(settings, name)} | arguments
     return gr.Slider(low, high, label=label, **arguments)

@@ -14,7 +14,7 @@ import gradio as gr
 
 from lab.text.decoding import MAX_COLUMNS, DecodingSettings, View
 from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, TITLES, Kind, Strategy
-from tabs.controls import STEPS, slider
+from tabs.controls import slider, step_of
 from tabs.page import PRIVATE
 
 NO_COLUMN = ""
@@ -113,8 +113,8 @@ def main_properties(strategy: Strategy) -> dict[str, Any]:
     if name is None:
         return {"label": "number", "minimum": 0, "maximum": 1, "step": 1, "value": 0, "visible": False}
     low, high = Strategy.bounds(name)
-    value = getattr(strategy, name)
-    return {"label": name, "minimum": low, "maximum": high, "step": STEPS[name], "value": value, "visible": True}
+    step, value = step_of(Strategy, name), getattr(strategy, name)
+    return {"label": name, "minimum": low, "maximum": high, "step": step, "value": value, "visible": True}
 
 
 def slot_updates(strategy: Strategy | None) -> list[Any]:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from lab.arc import arc
 from tabs.experiments import TOUR
-from tabs.home.render import HERO, TEACHING, Card, cards, tour
+from tabs.home.render import TEACHING, Card, cards, hero, tour
 from tabs.page import Page, Services
 
 CARDS = (
@@ -57,5 +57,5 @@ CARDS = (
 
 def build(services: Services) -> Page:
     """Build the tab inside the Blocks under construction."""
-    gr.HTML(HERO + cards(CARDS, arc()) + tour(TOUR) + TEACHING, elem_id="sd-home")
+    gr.HTML(hero(len(CARDS)) + cards(CARDS, arc()) + tour(TOUR) + TEACHING, elem_id="sd-home")
     return Page((), lambda query: (), lambda restored: None)

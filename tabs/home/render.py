@@ -27,15 +27,27 @@ class Card:
     frozen: bool = False
 
 
+# For running text; what has more than ten of anything is written in digits.
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 HERO = """
 <section class="sd-home-hero" aria-labelledby="sd-home-question">
 <h2 id="sd-home-question">A model already knows a lot.<br>How do you make it do something <em>slightly
 different</em>?</h2>
-<p>Six tabs, one question. In each you take a model that works, keep almost all of it <b class="sd-frozen">frozen</b>,
+<p>%s, one question. In each you take a model that works, keep almost all of it <b class="sd-frozen">frozen</b>,
 <b class="sd-changed">change</b> a little, and hear, read or measure what that does. Everything runs on this machine,
 and every state is a link that you can send.</p>
 </section>
 """
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number of things in words, such as ``six tabs``."""
+    return f"{NUMBERS[number] if number < len(NUMBERS) else number} {one}{'' if number == 1 else 's'}"
+
+
+def hero(tabs: int) -> str:
+    """Return the question, with how many tabs speak to it."""
+    return HERO % counted(tabs, "tab").capitalize()
 
 
 def strip(share: float, words: str) -> str:
@@ -73,8 +85,8 @@ def tour(experiments: Sequence[Experiment]) -> str:
         for one in experiments
     )
     return (
-        '<section class="sd-home-tour" aria-labelledby="sd-home-tour"><h2 id="sd-home-tour">A tour in seven experiments'
-        f"</h2><ol>{steps}</ol></section>"
+        '<section class="sd-home-tour" aria-labelledby="sd-home-tour"><h2 id="sd-home-tour">A tour in '
+        f"{counted(len(experiments), 'experiment')}</h2><ol>{steps}</ol></section>"
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from pydantic import Field
 
 from lab.text.decoding import DEFAULT_COLUMNS, MAX_COLUMNS, DecodingSettings, View
 from lab.text.models import BUILT_IN, Models
 from lab.text.strategies import MAIN_PARAMETER, SAMPLERS, Kind, Strategy
 from lab.text.sweep import values_of
+from tabs.decoding import controls as decoding_controls
 from tabs.decoding.controls import (
     NO_COLUMN,
     SLOT_OUTPUTS,
@@ -22,6 +24,7 @@ from tabs.decoding.controls import (
     Slot,
     column_added,
     kind_chosen,
+    main_properties,
     slot_updates,
     strategy_of,
 )
@@ -172,6 +175,20 @@ def test_a_chosen_kind_shows_its_numbers_and_no_others(front_end: FrontEnd, cont
         assert properties["length_penalty"]["visible"] is ("length_penalty" in numbers)
         for slider in properties.values():
             assert slider["minimum"] <= slider["value"] <= slider["maximum"]
+
+
+def test_a_number_of_which_nothing_is_said_has_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds a strategy need not think of its slider."""
+
+    class Wider(Strategy):
+        eta: float = Field(0.1, ge=0.0, le=1.0)
+        depth: int = Field(2, ge=1, le=9)
+
+    monkeypatch.setattr(decoding_controls, "Strategy", Wider)
+    for name, step in (("eta", 0.05), ("depth", 1), ("top_p", 0.01)):
+        monkeypatch.setitem(MAIN_PARAMETER, Kind.MIN_P, name)
+        properties = main_properties(Wider(kind=Kind.MIN_P))
+        assert (properties["label"], properties["step"]) == (name, step)
 
 
 def test_numbers_survive_a_look_at_another_kind(front_end: FrontEnd, controls: Controls) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lab.arc import LORA, PROSE, Row, arc
 from tabs.experiments import TOUR
 from tabs.home.page import CARDS
-from tabs.home.render import Card, cards, share_words, tour
+from tabs.home.render import Card, cards, hero, share_words, tour
 from tests.tabs.pages import PAYLOADS, Page
 
 ROW = Row("Style, One", LORA, PROSE, "this", "that", 92_160, 10_193_920, "data", 3.0, 100, 0.1, 0.1)
@@ -45,3 +45,9 @@ def test_the_tour_is_a_list_of_links() -> None:
     page = Page(tour(TOUR))
     assert [link["href"] for link, _ in page.find("a")] == [one.link for one in TOUR]
     assert [text for _, text in page.find("a")] == [one.title for one in TOUR]
+
+
+def test_tabs_and_experiments_are_counted() -> None:
+    assert "<p>Six tabs, one question." in hero(len(CARDS))
+    assert "Seven tabs," in hero(7) and "One tab," in hero(1) and "12 tabs," in hero(12)
+    assert "A tour in seven experiments" in tour(TOUR) and "A tour in one experiment<" in tour(TOUR[:1])
