@@ -226,7 +226,7 @@ def default_training(model: LanguageModel) -> list[Figure]:
     text = "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("lab/**/*.py")))  # as in the tab
     settings = LiveSettings()
     took = seconds(lambda: [*train(model, text, settings, threading.Event())])
-    meaning = f"a training at the defaults ({settings.steps} steps), from click to adapter"
+    meaning = f"a training at the defaults ({settings.steps} steps), without the page"
     return [Figure("default_training_s", meaning, took, "s", "about 60")]
 
 

@@ -69,7 +69,7 @@ def speed(embedder: Embedder, count: int, repeats: int) -> list[Figure]:
 
 
 def maps(embedder: Embedder, repeats: int) -> list[Figure]:
-    """Measure from click to the map's figure and tables, as the page gets them."""
+    """Measure the map's figure and tables, as the page gets them."""
     slugs = [one.slug for one in load_lists()]
 
     def whole(own: Sequence[Line] = (), method: Method = Method.TSNE) -> str:

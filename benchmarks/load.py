@@ -4,7 +4,8 @@
 
 Each visitor does one thing after another, chosen by chance from all tabs, and pauses some seconds between them as those
 who read do. Reported are errors, the median and the 95th percentile of every action against one visitor alone, and the
-server's memory, threads and open files before, during and after.
+server's memory, threads and open files before, during and after. The visitors are threads of this process, on the same
+machine: where it has two cores they share them with the server, so what they do themselves is in every figure.
 """
 
 from __future__ import annotations
