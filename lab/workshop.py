@@ -96,7 +96,7 @@ class ClassResults:
     """What a class has given, pooled.
 
     Attributes:
-        people: sessions with at least one guess or ranking; a reload makes a new one.
+        people: sessions with at least one guess or ranking; each browser tab is one, which outlives a reload.
         right: guesses of ``guesses`` that were right.
         fooled: for each model, the most guessed at first.
         alpha: Krippendorff's, of the rankings of what several have ranked; None if nothing can be compared.

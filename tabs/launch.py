@@ -36,6 +36,7 @@ from tabs.page import PRIVATE, Page, Services
 from tabs.quick import quick_serving, remember_signatures, settle
 from tabs.sessions import CAPACITY, lighten, return_memory
 from tabs.theme import head, style, theme
+from tabs.visitor import session_box
 from tabs.workshop.banner import Banner
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,13 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
         banner = Banner(services)
         # Texts are sent to the map only where there is one.
         texts = gr.State(()) if any(tab.slug == "embeddings" for tab in tabs) else None
-        services = replace(services, class_code=banner.class_code, class_banner=banner.shown, made=texts)
+        services = replace(
+            services,
+            class_code=banner.class_code,
+            class_banner=banner.shown,
+            session=session_box(services),
+            made=texts,
+        )
         pages: dict[str, Page] = {}
         shown: dict[str, gr.Tab] = {}
         # Of each tab: the link by which it was opened, "?" if by hand. Tabs that nobody opens do nothing: every event

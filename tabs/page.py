@@ -31,6 +31,7 @@ class Services:
         warm_ups: what tabs want done behind the page once it is up, in order; a tab adds its own while it is built.
         class_code: holds the code of the visitor's class, empty for none. Only while an app is built.
         class_banner: shows which class that is. Likewise.
+        session: holds the visitor's random id, empty before there is anything to keep. Likewise.
         presence: who is in which class.
         made: a ``gr.State`` with the texts that the visitor has sent from other tabs to the map. Likewise.
     """
@@ -43,6 +44,7 @@ class Services:
     warm_ups: list[Callable[[], None]] = field(default_factory=list)
     class_code: gr.Textbox | None = None
     class_banner: gr.HTML | None = None
+    session: gr.Textbox | None = None
     made: gr.State | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -44,7 +45,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ranking_session ON ranking (session)",
         "CREATE INDEX ranking_class ON ranking (class_code)",
     ),
+    (
+        "CREATE INDEX guess_session ON guess (session)",
+        "CREATE INDEX guess_class ON guess (class_code)",
+        "CREATE INDEX attempt_session ON attempt (session)",
+        "CREATE INDEX attempt_class ON attempt (class_code)",
+    ),
 )
+
+# A filter that is None has no part in a condition: for "none is asked for, or it is this one" SQLite uses no index.
+CONDITIONS = {name: f"{name} = :{name}" for name in ("experiment", "class_code", "session", "prompt")}
+
+
+def where(filters: Mapping[str, str | None]) -> str:
+    """Return the SQL condition that rows have what the filters say, by the filters' names; None is no filter.
+
+    Raises:
+        KeyError: if there is no such filter.
+    """
+    asked = {name: CONDITIONS[name] for name, value in filters.items() if value is not None}
+    if "session" in asked and "class_code" in asked:
+        asked["class_code"] = (
+            "+" + asked["class_code"]
+        )  # a plus keeps SQLite to the index of the session, of fewer rows
+    return " AND ".join(asked.values()) or "TRUE"
 
 
 def in_words(error: sqlite3.Error) -> str:

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 
 from lab.preferences import (
@@ -15,8 +14,6 @@ from lab.preferences import (
     Guess,
     Imported,
     Item,
-    Origin,
-    Parts,
     Ranking,
     StoreError,
     Tally,
@@ -28,14 +25,12 @@ from lab.preferences import (
     checked_session,
     parse_lines,
 )
-from lab.preferences.database import in_words, opened
+from lab.preferences.database import in_words, opened, where
+from lab.preferences.rows import insert, parts_of, select
 
 log = logging.getLogger(__name__)
 
 PAGE = 100  # rankings read at a time for an export
-# Filters that None lets everything pass.
-OF_EXPERIMENT = "(:experiment IS NULL OR experiment = :experiment)"
-OF_PEOPLE = "(:class_code IS NULL OR class_code = :class_code) AND (:session IS NULL OR session = :session)"
 
 
 class Store:
@@ -73,15 +68,24 @@ class Store:
             PreferenceError: if a text is too long or empty, the clip no JSON object, or a code of the wrong form.
             StoreError: if it cannot be written.
         """
+        return self.add_guesses(session, experiment, [(clip, truth, answer)], class_code)[0]
+
+    def add_guesses(
+        self, session: str, experiment: str, guesses: Iterable[tuple[str, str, str]], class_code: str = ""
+    ) -> list[Guess]:
+        """As :meth:`add_guess`, for guesses (clip, truth, answer) that belong together: all are kept, or none."""
         origin = checked_origin(session, class_code)
-        facts, model = checked_guess(experiment, clip, truth, answer)
+        checked = [checked_guess(experiment, *guess) for guess in guesses]
         with self._transaction() as connection:
-            added = connection.execute(
-                "INSERT INTO guess (time, session, class_code, experiment, clip, truth, answer, model)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*origin, *facts, model),
-            )
-        return Guess(added.lastrowid, *origin, *facts)
+            numbers = [
+                connection.execute(
+                    "INSERT INTO guess (time, session, class_code, experiment, clip, truth, answer, model)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*origin, *facts, model),
+                ).lastrowid
+                for facts, model in checked
+            ]
+        return [Guess(number, *origin, *facts) for number, (facts, _) in zip(numbers, checked, strict=True)]
 
     def guesses(
         self, experiment: str | None = None, class_code: str | None = None, session: str | None = None
@@ -92,11 +96,12 @@ class Store:
             PreferenceError: if no guess could have what is asked for.
             StoreError: if they cannot be read.
         """
+        filters = checked_filters(class_code, session, experiment)
         with self._transaction("BEGIN") as connection:
             rows = connection.execute(
                 "SELECT id, time, session, class_code, experiment, clip, truth, answer FROM guess"
-                f" WHERE {OF_EXPERIMENT} AND {OF_PEOPLE} ORDER BY id",
-                checked_filters(class_code, session, experiment),
+                f" WHERE {where(filters)} ORDER BY id",
+                filters,
             ).fetchall()
         return [Guess(*row) for row in rows]
 
@@ -113,11 +118,12 @@ class Store:
             PreferenceError: if no guess could have what is asked for.
             StoreError: if they cannot be read.
         """
+        filters = checked_filters(class_code, session, experiment)
         with self._transaction("BEGIN") as connection:
             rows = connection.execute(
                 "SELECT truth, answer, COUNT(*), CASE WHEN :by_model THEN model END AS counted FROM guess"
-                f" WHERE {OF_EXPERIMENT} AND {OF_PEOPLE} GROUP BY counted, truth, answer ORDER BY 4, 1, 2",
-                {**checked_filters(class_code, session, experiment), "by_model": by_model},
+                f" WHERE {where(filters)} GROUP BY counted, truth, answer ORDER BY 4, 1, 2",
+                {**filters, "by_model": by_model},
             ).fetchall()
         return [Tally(*row) for row in rows]
 
@@ -133,7 +139,7 @@ class Store:
         origin = checked_origin(session, class_code)
         parts = checked_ranking(prompt, items, ranks)
         with self._transaction() as connection:
-            return _insert(connection, origin, parts)
+            return insert(connection, origin, parts)
 
     def add_ranking_once(
         self, session: str, prompt: str, items: Sequence[Item], ranks: Sequence[int], class_code: str = ""
@@ -146,11 +152,11 @@ class Store:
         parts = checked_ranking(prompt, items, ranks)
         with self._transaction() as connection:
             before = {
-                _parts(ranking): ranking for ranking in _rankings(connection, class_code, session, prompt=parts[0])
+                parts_of(ranking): ranking for ranking in select(connection, class_code, session, prompt=parts[0])
             }
             if parts in before:
                 return before[parts], False
-            return _insert(connection, origin, parts), True
+            return insert(connection, origin, parts), True
 
     def rankings(
         self, class_code: str | None = None, session: str | None = None, after: int = 0, limit: int = -1
@@ -162,7 +168,7 @@ class Store:
             StoreError: if they cannot be read.
         """
         with self._transaction("BEGIN") as connection:
-            return _rankings(connection, class_code, session, after, limit)
+            return select(connection, class_code, session, after, limit)
 
     def remove_ranking(self, id: int, session: str) -> bool:
         """Remove a ranking that this session gave; return whether there was one.
@@ -212,9 +218,9 @@ class Store:
         fresh = good
         with self._transaction() as connection:
             if once:
-                before = {_parts(ranking) for ranking in _rankings(connection, class_code, session)}
+                before = {parts_of(ranking) for ranking in select(connection, class_code, session)}
                 fresh = [parts for parts in dict.fromkeys(good) if parts not in before]
-            added = tuple(_insert(connection, origin, parts) for parts in fresh)
+            added = tuple(insert(connection, origin, parts) for parts in fresh)
         return Imported(added, problems, len(good) - len(fresh))
 
     def add_attempt(
@@ -245,13 +251,14 @@ class Store:
             PreferenceError: if no attempt could have what is asked for.
             StoreError: if they cannot be read.
         """
+        filters = checked_filters(class_code, session)
         with self._transaction("BEGIN") as connection:
             rows = connection.execute(
                 "SELECT id, time, session, class_code, annotator, text, learned, by_rule FROM"
                 " (SELECT *, ROW_NUMBER() OVER (PARTITION BY session ORDER BY learned - by_rule DESC, id) AS place"
-                f" FROM attempt WHERE annotator = :annotator AND {OF_PEOPLE})"
+                f" FROM attempt WHERE annotator = :annotator AND {where(filters)})"
                 " WHERE place = 1 ORDER BY learned - by_rule DESC, id LIMIT :limit",
-                {**checked_filters(class_code, session), "annotator": annotator, "limit": limit},
+                {**filters, "annotator": annotator, "limit": limit},
             ).fetchall()
         return [Attempt(*row) for row in rows]
 
@@ -268,37 +275,3 @@ class Store:
             except sqlite3.Error as error:
                 log.exception("the store of preferences failed")
                 raise StoreError(in_words(error)) from error
-
-
-def _insert(connection: sqlite3.Connection, origin: Origin, parts: Parts) -> Ranking:
-    prompt, items, ranks = parts
-    added = connection.execute(
-        "INSERT INTO ranking (time, session, class_code, prompt) VALUES (?, ?, ?, ?)", (*origin, prompt)
-    ).lastrowid
-    connection.executemany(
-        "INSERT INTO item (ranking, place, completion, model, adapter, rank) VALUES (?, ?, ?, ?, ?, ?)",
-        [(added, n, i.completion, i.model, i.adapter, ranks[n]) for n, i in enumerate(items)],
-    )
-    return Ranking(added, *origin, *parts)
-
-
-def _rankings(
-    connection: sqlite3.Connection,
-    class_code: str | None,
-    session: str | None,
-    after: int = 0,
-    limit: int = -1,
-    prompt: str | None = None,
-) -> list[Ranking]:
-    rows = connection.execute(
-        "SELECT id, time, session, class_code, prompt, completion, model, adapter, rank FROM"
-        f" (SELECT * FROM ranking WHERE id > :after AND {OF_PEOPLE} AND (:prompt IS NULL OR prompt = :prompt)"
-        " ORDER BY id LIMIT :limit) JOIN item ON item.ranking = id ORDER BY id, place",
-        {**checked_filters(class_code, session), "after": after, "limit": limit, "prompt": prompt},
-    ).fetchall()
-    grouped = [(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:5])]
-    return [Ranking(*key, tuple(Item(*r[5:8]) for r in part), tuple(r[8] for r in part)) for key, part in grouped]
-
-
-def _parts(ranking: Ranking) -> Parts:
-    return ranking.prompt, ranking.items, ranking.ranks

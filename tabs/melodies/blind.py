@@ -21,6 +21,7 @@ from tabs.melodies.cards import card, verdict
 from tabs.melodies.render.cards import PLAYER_JS, cards, empty_cards
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message
+from tabs.visitor import FIND_SESSION_JS, KEEP_SESSION_JS, session_box, session_or_new
 from tabs.waiting import wait_for
 
 EXPERIMENT = "melodies"
@@ -51,7 +52,7 @@ class BlindPanel:
                 headers=FOOLED_COLUMNS, interactive=False, label="Those of your class", visible=False
             )
         self._clips = gr.State(())
-        self._session = gr.State("")  # a random id, once there is something to keep
+        self._session = session_box(services)
         self._judged = gr.State(True)
         self._class_code = gr.State("") if services.class_code is None else services.class_code
         accordion.expand(self._tables, self._class_code, [self._fooled, self._of_class], **PRIVATE)
@@ -64,9 +65,9 @@ class BlindPanel:
             [self._status, self._board, self._guessing, *self._guesses, self._clips, self._judged, self._check],
             **PRIVATE,
         )
-        self._check.click(
+        judged = self._check.click(
             self.judge,
-            [self._clips, self._session, self._judged, self._class_code, *self._guesses],
+            [self._session, self._clips, self._judged, self._class_code, *self._guesses],
             [
                 self._status,
                 self._board,
@@ -77,8 +78,10 @@ class BlindPanel:
                 self._of_class,
                 self._session,
             ],
+            js=FIND_SESSION_JS,
             **PRIVATE,
         )
+        judged.then(None, self._session, None, js=KEEP_SESSION_JS, **PRIVATE)
 
     def start(self) -> Iterator[list[Any]]:
         """Play a new round."""
@@ -105,25 +108,18 @@ class BlindPanel:
         return clips, cards([hidden_card(clip.melody, number) for number, clip in enumerate(clips, 1)])
 
     def judge(
-        self, clips: Sequence[Clip], session: str, judged: bool, class_code: str, *guesses: str | None
+        self, session: str, clips: Sequence[Clip], judged: bool, class_code: str, *guesses: str | None
     ) -> list[Any]:
         """Keep the guesses, for the visitor's class if there is one, and show the answers and the score."""
         keep = [gr.skip()] * 7
-        session = session or secrets.token_hex(8)
+        session = session_or_new(session)
         if judged or not clips:
             return [message("Press New round for three more."), *keep]
         if not all(guess in set(Truth) for guess in guesses):
             return [message("Say of each clip what it is, please.", alert=True), *keep]
         try:
-            for clip, guess in zip(clips, guesses, strict=True):
-                self._store.add_guess(
-                    session=session,
-                    experiment=EXPERIMENT,
-                    clip=json.dumps({"model": clip.source if clip.truth is Truth.MACHINE else "", "id": clip.source}),
-                    truth=str(clip.truth),
-                    answer=str(guess),
-                    class_code=class_code,
-                )
+            given = [(_kept_of(clip), str(clip.truth), str(guess)) for clip, guess in zip(clips, guesses, strict=True)]
+            self._store.add_guesses(session, EXPERIMENT, given, class_code)
             told = self._told(session)
         except VisitorError as error:
             return [message(str(error), alert=True), *keep]
@@ -165,6 +161,11 @@ class BlindPanel:
             low, high = wilson_interval(taken, total)
             rows.append([VOICES[voice].title, str(total), f"{taken / total:.0%}", f"{low:.0%} to {high:.0%}"])
         return rows or [["nobody has guessed yet", "", "", ""]]
+
+
+def _kept_of(clip: Clip) -> str:
+    """Return what is kept of a clip, as JSON: the model that wrote it, if one did, and its source."""
+    return json.dumps({"model": clip.source if clip.truth is Truth.MACHINE else "", "id": clip.source})
 
 
 def fooled_counts(tallies: Sequence[Tally]) -> list[tuple[Voice, int, int]]:

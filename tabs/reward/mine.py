@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from lab.preferences import MAX_LINES, Ranking
 from lab.preferences.learning import fair
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
-from tabs.reward.rank import KEEP_SESSION_JS
 from tabs.reward.render.rank import RANKING_COLUMNS, agreement_html, ranking_table
 from tabs.reward.shared import Shared
+from tabs.visitor import KEEP_SESSION_JS, session_or_new
 
 MAX_UPLOAD = 2_000_000  # bytes
 MAX_DOWNLOAD = 20_000_000  # characters
@@ -132,7 +131,7 @@ class MinePanel:
 
     def upload(self, path: str | None, session: str) -> list[Any]:
         """Keep the rankings of a file as the visitor's own, not the class's; what cannot be read is told by line."""
-        session = session or secrets.token_hex(16)
+        session = session_or_new(session)
         try:
             lines = read_lines(path)
             store = self._shared.services.store

@@ -25,6 +25,7 @@ from tabs.reward.score import ScorePanel
 from tabs.reward.shared import Controls, Shared
 from tabs.reward.train import TrainPanel
 from tabs.sources import add_sources
+from tabs.visitor import session_box
 
 INTRODUCTION = """
 <div class="sd-why">
@@ -79,7 +80,7 @@ class _RewardPage:
         shared = Shared(
             services,
             Learner(services.store, services.embedder),
-            gr.Textbox("", visible=False, label="Session"),
+            session_box(services),
             services.class_code if services.class_code is not None else gr.Textbox("", visible=False),
             gr.State(()),
         )

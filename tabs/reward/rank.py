@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -25,6 +24,7 @@ from tabs.reward.ordering import Entry, add_ordering, groups_of, listing, read_o
 from tabs.reward.render.rank import PAIR_COLUMNS, author, lead, order_in_words, pair_table
 from tabs.reward.shared import Controls, Shared
 from tabs.runs import Runs
+from tabs.visitor import FIND_SESSION_JS, KEEP_SESSION_JS, session_or_new
 
 if TYPE_CHECKING:
     from lab.text.engine import Engine
@@ -37,19 +37,6 @@ NOT_MOVED = "You have not moved anything. If A is really best and so on, press A
 ALL_TIED = "Kept, but all are tied: that makes no pair, so the reward model learns nothing from it."
 AGAIN = "You have given exactly this ranking before; it is kept once."
 
-# The id of the visitor's rankings outlives a reload of the page, in this browser tab alone.
-SESSION = "sd-preferences"
-KEEP_SESSION_JS = f"""
-(session) => {{
-    try {{ if (session) sessionStorage.setItem("{SESSION}", session); }} catch (error) {{}}
-    return [];
-}}
-"""
-FIND_SESSION_JS = f"""
-() => {{
-    try {{ return [sessionStorage.getItem("{SESSION}") ?? ""]; }} catch (error) {{ return [""]; }}
-}}
-"""
 # Who is quick may press before the page has told which class it is in: then its address tells.
 WITH_CLASS_JS = """
 (...values) => {
@@ -142,9 +129,8 @@ class RankPanel:
             controls.components["prompt"],
             controls.components["seed"],
         ]
-        self._list.input(
-            lambda text: text or gr.skip(), self._list, controls.components["prompt"], queue=False, **PRIVATE
-        )
+        chosen = {"inputs": self._list, "outputs": controls.components["prompt"], "trigger_mode": "always_last"}
+        self._list.input(lambda text: text or gr.skip(), **chosen, queue=False, **PRIVATE)
         self._write.click(self.run, self.inputs, self.outputs, js=WITH_CLASS_JS, trigger_mode="multiple", **PRIVATE)
         self._next.click(self.go_on, self.inputs, self.outputs, js=WITH_CLASS_JS, trigger_mode="multiple", **PRIVATE)
         self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
@@ -293,7 +279,7 @@ class RankPanel:
             if not order.moved and not asked:
                 return [message(NOT_MOVED), gr.skip(), True, *keep[2:]]
             code = class_code if audience == FOR_CLASS else ""
-            session = session or secrets.token_hex(16)
+            session = session_or_new(session)
             _, new = self._shared.services.store.add_ranking_once(session, found.prompt, found.items, order.ranks, code)
         except VisitorError as error:
             return [message(str(error), alert=True), *keep]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -498,3 +500,43 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(path: Path, monkeypa
     assert len(store.rankings(session="s")) == 1
     store.add_attempt("s", "cheerful", "t", 50, 50)
     store.close()
+
+
+def test_guesses_that_belong_together_are_kept_as_one(store: Store) -> None:
+    good = [('{"model": "lora"}', "machine", "bach"), ("{}", "bach", "bach")]
+    added = store.add_guesses("me", "blind", good, "7b")
+    assert added == store.guesses() and [guess.truth for guess in added] == ["machine", "bach"]
+    with pytest.raises(PreferenceError):
+        store.add_guesses("me", "blind", [*good, ("no JSON", "bach", "folk")])
+    with pytest.raises(StoreError), patch_third_insert(store):
+        store.add_guesses("me", "blind", [*good, *good])
+    assert len(store.guesses()) == 2
+
+
+@contextmanager
+def patch_third_insert(store: Store) -> Iterator[None]:
+    """Let the third guess of a session fail in the database."""
+    counted = "SELECT RAISE(ABORT, 'full') WHERE (SELECT COUNT(*) FROM guess) > 2"
+    with store._transaction() as connection:
+        connection.execute(f"CREATE TRIGGER third BEFORE INSERT ON guess BEGIN {counted}; END")
+    yield
+    with store._transaction() as connection:
+        connection.execute("DROP TRIGGER third")
+
+
+@pytest.mark.parametrize("who", [{"session": "me"}, {"class_code": "7b"}, {"class_code": "7b", "session": "me"}])
+def test_reading_what_one_or_a_class_gave_uses_an_index(store: Store, who: dict[str, str]) -> None:
+    """Else every look at the teacher's page would read all that was ever given."""
+    asked: list[str] = []
+    store._connection.set_trace_callback(asked.append)
+    store.guesses(**who)
+    store.count_guesses("blind", **who)
+    store.rankings(**who)
+    store.best_attempts("cheerful", **who)
+    store._connection.set_trace_callback(None)
+    queries = [query for query in asked if query.startswith("SELECT")]
+    assert len(queries) == 4
+    for query in queries:
+        plan = " ".join(row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+        found = set(re.findall(r"USING INDEX (\w+)", plan)) - {"sqlite_autoindex_item_1"}
+        assert {name.rpartition("_")[2] for name in found} == {"session" if "session" in who else "class"}, plan

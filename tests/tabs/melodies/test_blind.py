@@ -146,7 +146,7 @@ def test_a_round_that_fails_says_so(panel: BlindPanel, monkeypatch: pytest.Monke
 
 def test_a_guess_that_is_missing_is_asked_for(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
     for guesses in ([None, None, None], ["bach", None, "folk"], ["bach", "folk", "liszt"], ["bach", "folk", ""]):
-        status, *rest = panel.judge(clips, "", False, "", *guesses)
+        status, *rest = panel.judge("", clips, False, "", *guesses)
         assert 'role="alert"' in status
         assert "Say of each clip what it is" in status
         assert rest == [SKIP] * 7
@@ -155,13 +155,13 @@ def test_a_guess_that_is_missing_is_asked_for(panel: BlindPanel, clips: tuple[Cl
 
 def test_before_a_round_there_is_nothing_to_judge(panel: BlindPanel) -> None:
     for clips, judged in (((), True), ((), False)):
-        status, *rest = panel.judge(clips, "", judged, "", *ANSWERS)
+        status, *rest = panel.judge("", clips, judged, "", *ANSWERS)
         assert "New round" in status
         assert rest == [SKIP] * 7
 
 
 def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    answer = panel.judge(clips, "", False, "", "bach", "machine", "folk")
+    answer = panel.judge("", clips, False, "", "bach", "machine", "folk")
     status, board, score, judged, check, fooled, of_class, session = answer
     assert "1 of 3 right." in status
     assert stored(panel) == [("bach", "", "bach"), ("folk", "", "machine"), ("machine", "lora", "folk")]
@@ -175,13 +175,13 @@ def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) 
     assert judged is True and check["interactive"] is False
     assert fooled == [["LoRA", "1", "100%", "21% to 100%"]]
     assert of_class == gr.update(visible=False)
-    assert re.fullmatch(r"[0-9a-f]{16}", session)
+    assert re.fullmatch(r"[0-9a-f]{32}", session)
 
 
 def test_a_class_has_its_own_tally(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    panel.judge(clips, "", False, "", "bach", "folk", "machine")  # of no class
-    panel.judge(clips, "", False, "calm-heron-1", "bach", "folk", "bach")
-    *_, fooled, of_class, _ = panel.judge(clips, "", False, "calm-heron-1", "bach", "folk", "machine")
+    panel.judge("", clips, False, "", "bach", "folk", "machine")  # of no class
+    panel.judge("", clips, False, "calm-heron-1", "bach", "folk", "bach")
+    *_, fooled, of_class, _ = panel.judge("", clips, False, "calm-heron-1", "bach", "folk", "machine")
     assert [row[:3] for row in fooled] == [["LoRA", "3", "33%"]]
     assert [row[:3] for row in of_class["value"]] == [["LoRA", "2", "50%"]]
     assert of_class["visible"]
@@ -190,16 +190,16 @@ def test_a_class_has_its_own_tally(panel: BlindPanel, clips: tuple[Clip, ...]) -
 
 @pytest.mark.parametrize("code", ["no spaces", "x" * 33, "<b>", "../x"])
 def test_a_code_that_cannot_be_one_is_told(panel: BlindPanel, clips: tuple[Clip, ...], code: str) -> None:
-    status, *rest = panel.judge(clips, "", False, code, *ANSWERS)
+    status, *rest = panel.judge("", clips, False, code, *ANSWERS)
     assert 'role="alert"' in status and "class code" in status
     assert rest == [SKIP] * 7
     assert panel._store.guesses() == []
 
 
 def test_the_score_counts_all_rounds_of_one_visitor(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    *_, mine = panel.judge(clips, "", False, "", *ANSWERS)
-    panel.judge(clips, "", False, "", "folk", "folk", "folk")  # somebody else
-    status, _, score, *_, session = panel.judge(clips, mine, False, "", "bach", "folk", "bach")
+    *_, mine = panel.judge("", clips, False, "", *ANSWERS)
+    panel.judge("", clips, False, "", "folk", "folk", "folk")  # somebody else
+    status, _, score, *_, session = panel.judge(mine, clips, False, "", "bach", "folk", "bach")
     assert session == mine
     assert "2 of 3 right." in status
     low, high = wilson_interval(5, 6)
@@ -207,8 +207,8 @@ def test_the_score_counts_all_rounds_of_one_visitor(panel: BlindPanel, clips: tu
 
 
 def test_what_was_judged_is_not_judged_again(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
-    *_, session = panel.judge(clips, "", False, "", *ANSWERS)
-    status, *rest = panel.judge(clips, session, True, "", *ANSWERS)
+    *_, session = panel.judge("", clips, False, "", *ANSWERS)
+    status, *rest = panel.judge(session, clips, True, "", *ANSWERS)
     assert "New round" in status
     assert rest == [SKIP] * 7
     assert len(stored(panel)) == 3
@@ -223,6 +223,24 @@ def test_titles_stay_text(panel: BlindPanel, clips: tuple[Clip, ...], payload: s
         pages.append(Page(blind_module.cards([blind_module.open_card(clip, guess, 1)])))
     assert [tag for tag, _ in pages[0].tags] == [tag for tag, _ in pages[1].tags]
     assert pages[1].find("p", **{"class": "sd-hint"})[0][1] == payload
+
+
+def test_the_guesses_of_a_round_are_kept_as_one(
+    panel: BlindPanel, clips: tuple[Clip, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worst = (*clips[:2], Clip(clips[2].melody, clips[2].truth, "x" * 5000, "too long a name to keep"))
+    status, *rest = panel.judge("", worst, False, "", *ANSWERS)
+    assert 'role="alert"' in status and rest == [SKIP] * 7
+    assert stored(panel) == []
+
+
+def test_a_session_that_the_browser_has_kept_is_taken_up_if_it_is_one(
+    panel: BlindPanel, clips: tuple[Clip, ...]
+) -> None:
+    for kept, taken in (("of-before", True), ("<script>", False), ("x" * 65, False)):
+        *_, session = panel.judge(kept, clips, False, "", *ANSWERS)
+        assert (session == kept) is taken
+        assert len(panel._store.guesses(session=session)) == 3
 
 
 # Who fools people
@@ -265,7 +283,7 @@ def test_before_any_guess_the_table_says_so(panel: BlindPanel) -> None:
 
 def test_a_closed_store_is_told(panel: BlindPanel, clips: tuple[Clip, ...]) -> None:
     panel._store.close()
-    status, *rest = panel.judge(clips, "", False, "", *ANSWERS)
+    status, *rest = panel.judge("", clips, False, "", *ANSWERS)
     assert 'role="alert"' in status
     assert "is closed" in Page(status).text
     assert rest == [SKIP] * 7
