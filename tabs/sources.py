@@ -31,7 +31,7 @@ def add_sources(sources: Sources, words: str = "Read from the files, so it canno
         choice = gr.Dropdown(titles, value=titles[0], label="Function")
         code = gr.Code(language="python", interactive=False, label="Source", max_lines=40)
     accordion.expand(read, choice, code, **PRIVATE)
-    choice.input(read, choice, code, **PRIVATE)
+    choice.input(read, choice, code, trigger_mode="always_last", **PRIVATE)
 
 
 def read_source(sources: Sources, title: str) -> str:

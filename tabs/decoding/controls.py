@@ -72,7 +72,7 @@ def wire_slots(slots: Sequence[Slot], add: gr.Button) -> None:
     arguments = {"inputs": values, "outputs": outputs, "queue": False, **PRIVATE}
     for place, slot in enumerate(slots):
         # "input", not "change": a link that sets the kind must not reset the numbers that it sets beside it.
-        slot.kind.input(partial(kind_chosen, place), **arguments)
+        slot.kind.input(partial(kind_chosen, place), trigger_mode="always_last", **arguments)
     add.click(column_added, **arguments)
 
 

@@ -100,7 +100,8 @@ class _DecodingPage:
         ):
             tab.select(lambda name=name: name.value, None, view, queue=False, **PRIVATE)
         self._wire_examples()
-        simple["model"].input(self._choose_model, simple["model"], [simple["model"], self._model_status], **PRIVATE)
+        model = simple["model"]
+        model.input(self._choose_model, model, [model, self._model_status], trigger_mode="always_last", **PRIVATE)
         self._auto_run = gr.State("")
         self._link_notes = gr.State([])
         restored = [*self._controls.outputs, self._sampler.picked_for, self._tools, self._auto_run, self._link_notes]
@@ -131,9 +132,10 @@ class _DecodingPage:
             def fill(settings: DecodingSettings = settings) -> list[Any]:
                 updates = self._controls.updates(settings, self._services.models.default)
                 updates[picks] = gr.skip()  # a text built by hand stays, with the prompt that it continues
-                return [*updates, gr.Tabs(selected="compare")]
+                return [*updates, gr.Tabs(selected="compare"), gr.update(visible=False)]
 
-            filled = button.click(fill, None, [*self._controls.outputs, self._tools], queue=False, **PRIVATE)
+            outputs = [*self._controls.outputs, self._tools, self._model_status]
+            filled = button.click(fill, None, outputs, queue=False, **PRIVATE)
             self._compare.inside.mark_after(filled)
             self._compare.inside.look_after(
                 filled.then(self._compare.run, self._compare.run_inputs, self._compare.run_outputs, **PRIVATE)

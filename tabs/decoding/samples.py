@@ -64,7 +64,7 @@ class SamplesPanel:
             controls["samples"] = slider(DecodingSettings, "samples", "Samples each", min_width=130)
         # "input", not "change": a link that sets what is varied sets the range beside it.
         ends = [controls["vary_from"], controls["vary_to"]]
-        controls["vary"].input(usual_range, controls["vary"], ends, queue=False, **PRIVATE)
+        controls["vary"].input(usual_range, controls["vary"], ends, trigger_mode="always_last", queue=False, **PRIVATE)
         return controls
 
     @property

@@ -113,7 +113,9 @@ class MelodiesPanel(Tool):
         super().wire(controls)
         tune = self.controls["tune"]
         self._board.pick(self._clicked, None, tune, queue=False, **PRIVATE).then(**self.running)
-        self._table.select(self._row_chosen, None, tune, queue=False, **PRIVATE).then(**self.running)
+        # "multiple", not "always_last", which would repeat a row that had to wait with the data of the one before it.
+        chosen = self._table.select(self._row_chosen, None, tune, trigger_mode="multiple", queue=False, **PRIVATE)
+        chosen.then(**self.running)
 
     @staticmethod
     def _clicked(event: gr.EventData) -> Any:

@@ -39,6 +39,10 @@ INTRODUCTION = """
 words they use: that alone sorts, searches and compares, and it is where most adaptations start.</p>
 </div>
 """
+READY = (
+    "Ready. What you draw or compare from now on comes from it; what is shown stays until then. Melodies have a model "
+    "of their own."
+)
 
 VIEW_TITLES = {
     View.MAP: "Map",
@@ -127,8 +131,9 @@ class _EmbeddingsPage:
         # Selecting is what Gradio reports when a tab is first seen, too: so the first look draws the map.
         for name, panel in self._panels:
             tabs[name].select(**panel.at_first_sight)
+        chosen = [components["model"], self._model_status]
         components["model"].input(
-            self._choose_model, components["model"], [components["model"], self._model_status], **PRIVATE
+            self._choose_model, components["model"], chosen, trigger_mode="always_last", **PRIVATE
         )
         self._auto_run, self._link_notes = gr.State(""), gr.State(())
         outputs = [*self._controls.all, self._tools, self._auto_run, self._link_notes]
@@ -145,7 +150,7 @@ class _EmbeddingsPage:
                 "Getting the model ready …",
                 VisitorError("The model could not be loaded."),
             ):
-                told = "Ready. All maps and figures now come from it." if isinstance(news, Ready) else news
+                told = READY if isinstance(news, Ready) else news
                 yield [gr.skip(), gr.update(value=message(told), visible=True)]
         except VisitorError as error:
             yield [BUILT_IN, gr.update(value=message(str(error), alert=True), visible=True)]

@@ -82,7 +82,7 @@ def add_choosing() -> Choosing:
         repetition = slider(Strategy, "repetition_penalty", "repetition_penalty", min_width=140)
     choosing = Choosing(kind, main, temperature, repetition)
     # "input", not "change": a link that sets the kind must not reset the numbers that it sets beside it.
-    kind.input(_kind_chosen, choosing.all, choosing.all, queue=False, **PRIVATE)
+    kind.input(_kind_chosen, choosing.all, choosing.all, trigger_mode="always_last", queue=False, **PRIVATE)
     return choosing
 
 

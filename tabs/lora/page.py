@@ -132,11 +132,11 @@ class _LoraPage:
                     *self._controls.updates(settings, default, offered),
                     gr.Row(visible=not offered),
                     self._opened(),
+                    gr.update(visible=False),
                 ]
 
-            filled = button.click(
-                fill, self._train.own, [*self._controls.outputs, self._absent, self._tools], queue=False, **PRIVATE
-            )
+            outputs = [*self._controls.outputs, self._absent, self._tools, self._model_status]
+            filled = button.click(fill, self._train.own, outputs, queue=False, **PRIVATE)
             self._toggle.inside.mark_after(filled)
             self._toggle.inside.look_after(
                 filled.then(self._toggle.run, self._toggle.inputs, self._toggle.outputs, **PRIVATE)
@@ -151,7 +151,8 @@ class _LoraPage:
         model, own = self._controls.simple["model"], self._train.own
         offer = [self._absent, self._absent_words, self._inside.adapter, *self._controls.switch_outputs]
         inputs = [own, *self._controls.inputs]
-        model.input(self._choose_model, inputs, [model, self._model_status, *offer], **PRIVATE)
+        chosen = [model, self._model_status, *offer]
+        model.input(self._choose_model, inputs, chosen, trigger_mode="always_last", **PRIVATE)
         own.change(self._wear_own, inputs, offer, **PRIVATE)
 
     def _choose_model(self, own: Offers, *values: Any) -> Iterator[list[Any]]:

@@ -45,7 +45,8 @@ class InsidePanel:
 
     def wire(self) -> None:
         """Connect the choice of the method."""
-        self._method.input(self._show, self._method, [self._words, self._picture], queue=False, **PRIVATE)
+        shown = [self._words, self._picture]
+        self._method.input(self._show, self._method, shown, trigger_mode="always_last", queue=False, **PRIVATE)
 
     @staticmethod
     def _show(method: str) -> list[Any]:

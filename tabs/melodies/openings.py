@@ -64,7 +64,7 @@ class Openings:
     def wire(self, meter: Any, mode: Any) -> None:
         """Connect them; a tune or a file sets meter and mode as well."""
         outputs = [self.text, meter, mode, self.status]
-        self.incipit.input(self._take, self.incipit, outputs, queue=False, **PRIVATE)
+        self.incipit.input(self._take, self.incipit, outputs, trigger_mode="always_last", queue=False, **PRIVATE)
         self.upload.upload(self._read, self.upload, outputs, **PRIVATE)
 
     @staticmethod

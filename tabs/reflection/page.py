@@ -101,7 +101,8 @@ class _ReflectionPage:
         gr.Markdown(WORDS)
         inputs = list(self._controls.values())
         for control in inputs:
-            control.input(self._show, inputs, [self._status, self._plot, self._table], **PRIVATE)
+            shown = [self._status, self._plot, self._table]
+            control.input(self._show, inputs, shown, trigger_mode="always_last", **PRIVATE)
         with gr.Row(elem_classes="sd-actions"):
             link_controls("reflection", lambda *values: self._settings(*values)[0].to_query(), inputs)
         self._notes = _Notes()

@@ -110,14 +110,14 @@ class BreakPanel:
         self._forget.click(self.forget, None, [*self.close_outputs, self._fooling], queue=False, **PRIVATE)
         annotator = controls.components["annotator"]
         for event in (self._rule_box.expand, annotator.input):
-            event(self._rule_of, annotator, self._rule, **PRIVATE)
+            event(self._rule_of, annotator, self._rule, trigger_mode="always_last", **PRIVATE)
         self.show_board = {
             "fn": self.board,
             "inputs": [annotator, self._shared.session, self._shared.class_code],
             "outputs": self._board,
         }
         self.after(self._try.click(self.run, self.inputs, self.outputs, **PRIVATE))
-        annotator.input(**self.show_board, **PRIVATE)
+        annotator.input(**self.show_board, trigger_mode="always_last", **PRIVATE)
 
     def after(self, run: gr.events.Dependency) -> None:
         """Let the leaderboard, and the memory of who it is, follow on a run."""

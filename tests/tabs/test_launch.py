@@ -98,6 +98,19 @@ def test_only_what_programs_may_call_has_a_name(app: gr.Blocks) -> None:
     assert {fn.api_visibility for fn in app.fns.values()} == {"public", "private"}
 
 
+def test_a_choice_made_while_another_is_on_its_way_counts(app: gr.Blocks) -> None:
+    """Gradio drops the second of two events in a row, and the page would show another choice than what follows it."""
+    kinds = (gr.Dropdown, gr.Radio, gr.Checkbox, gr.CheckboxGroup, gr.Slider, gr.Dataframe)
+    followed = [
+        (app.blocks[block].label, fn.trigger_mode)
+        for fn in app.fns.values()
+        for block, event in fn.targets
+        if fn.fn and event in ("input", "select") and isinstance(app.blocks.get(block), kinds)
+    ]
+    assert len(followed) > 20
+    assert [label for label, mode in followed if mode == "once"] == []
+
+
 def test_nobody_waits_in_line_for_another_visitors_text(app: gr.Blocks) -> None:
     assert all(fn.concurrency_limit in (None, "default") for fn in app.fns.values())
     assert app._queue.default_concurrency_limit is None
