@@ -67,7 +67,7 @@ def score_parts(data: bytes) -> list[Part]:
     root = _tree(data)
     if root.tag != "score-partwise":
         raise UploadError(NO_SCORE)
-    return [_Reader().part(part) for part in root.iter("part")]
+    return [_Reader().part(part) for part in root.findall("part")]  # parts within parts: no score
 
 
 class _Builder(TreeBuilder):
@@ -125,7 +125,7 @@ class _Reader:
     def part(self, part: Element) -> Part:
         """Read a part."""
         begin = 0
-        for measure in part.iter("measure"):
+        for measure in part.findall("measure"):
             self.read.bar_lines.append(begin)
             self.now = end = begin
             for element in measure:

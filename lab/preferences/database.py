@@ -65,9 +65,7 @@ def where(filters: Mapping[str, str | None]) -> str:
     """
     asked = {name: CONDITIONS[name] for name, value in filters.items() if value is not None}
     if "session" in asked and "class_code" in asked:
-        asked["class_code"] = (
-            "+" + asked["class_code"]
-        )  # a plus keeps SQLite to the index of the session, of fewer rows
+        asked["class_code"] = f"+{asked['class_code']}"  # keeps SQLite to the session's index, which has fewer rows
     return " AND ".join(asked.values()) or "TRUE"
 
 

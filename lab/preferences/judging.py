@@ -74,7 +74,9 @@ def accuracy(margins: np.ndarray, groups: np.ndarray) -> Accuracy:
 
     Pairs of one prompt share texts, so a hundred of them say less than a hundred pairs of as many prompts. They count
     as the number of independent pairs that would have the same variance as the mean over prompts has (Kish's design
-    effect, 1965), which is at least the number of prompts and at most that of pairs.
+    effect, 1965). That is at most the number of pairs, N, and at least N² / Σ m², where a prompt has m of them: what
+    they are worth if a prompt's pairs are all right or all wrong together. Prompts of equal size are then worth as
+    many pairs as there are prompts, and less if some have most of the pairs.
 
     Args:
         margins: (pairs,), positive where the model agrees with the annotator.
@@ -89,12 +91,12 @@ def accuracy(margins: np.ndarray, groups: np.ndarray) -> Accuracy:
     share = float(hits.mean())
     _, rows = np.unique(groups, return_inverse=True)
     prompts = int(rows.max()) + 1
-    worth = float(prompts)
+    worth = least = len(hits) ** 2 / float((np.bincount(rows) ** 2).sum())
     if prompts > 1:
         off = np.bincount(rows, hits - share)  # of each prompt's hits from what was expected
         variance = prompts / (prompts - 1) * float(off @ off) / len(hits) ** 2
         if variance > 0:
-            worth = min(max(share * (1 - share) / variance, prompts), len(hits))
+            worth = min(max(share * (1 - share) / variance, least), len(hits))
     trials = max(1, round(worth))
     low, high = wilson_interval(round(share * trials), trials)
     return Accuracy(share, min(low, share), max(high, share), len(margins))

@@ -55,6 +55,13 @@ def laughs() -> bytes:
     return score([attributes() + "&l9;"], doctype=f'<!DOCTYPE lolz [<!ENTITY l0 "ha">{lines}]>')
 
 
+def nested(tag: str) -> bytes:
+    """A score whose twenty thousand notes lie within 44 parts, or measures, each within the one before."""
+    whole = score([attributes() + xml_note(60, 8) * 19_999]).replace(b' id="P0"', b"")
+    opening, closing = f"<{tag}>".encode(), f"</{tag}>".encode()
+    return whole.replace(opening, opening * 44).replace(closing, closing * 44)
+
+
 ON, OFF = b"\x00\x90\x3c\x40", b"\x60\x80\x3c\x40"
 GOOD = as_midi(*TUNES[0][::2][:2])
 BIG = b"<score-partwise>" + b" " * 6_000_000 + b"</score-partwise>"
@@ -103,6 +110,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "xml: default attributes": lambda: score([attributes() + xml_note(60, 8) * 9000], doctype=SUBSET),
     "xml: nested": lambda: b"<a>" * 100_000 + b"</a>" * 100_000,
     "xml: nested and left open": lambda: b"<score-partwise>" + b"<part>" * 300_000,
+    "xml: nested parts with notes": lambda: nested("part"),
+    "xml: nested measures with notes": lambda: nested("measure"),
     "xml: too many elements": lambda: b"<score-partwise>" + b"<a/>" * 490_000 + b"</score-partwise>",
     "xml: too many notes": lambda: score([attributes() + "<note/>" * 20_001]),
     "xml: many attributes": lambda: b"<a " + b" ".join(b'a%d=""' % n for n in range(180_000)) + b"/>",

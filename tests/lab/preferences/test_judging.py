@@ -26,6 +26,17 @@ def test_pairs_of_one_prompt_count_for_less() -> None:
     assert (mixed.low, mixed.high) == pytest.approx(wilson_interval(80, 100))
 
 
+def test_prompts_with_most_of_the_pairs_are_not_worth_all_prompts() -> None:
+    """Two prompts of 180 pairs, one all right and one all wrong, are worth two pairs; eight of one pair add little."""
+    sizes = [180, 180, *[1] * 8]
+    margins = np.repeat([1.0, -1.0, *[1.0, -1.0] * 4], sizes)
+    found = accuracy(margins, np.repeat(np.arange(10), sizes))
+    assert found.share == 0.5
+    assert (found.low, found.high) == pytest.approx(wilson_interval(1, 2))
+    certain = accuracy(np.ones(368), np.repeat(np.arange(10), sizes))  # no variance to go by
+    assert (certain.low, certain.high) == pytest.approx(wilson_interval(2, 2))
+
+
 def test_intervals_hold_what_they_promise() -> None:
     generator = np.random.default_rng(0)
     inside = []
