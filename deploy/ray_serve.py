@@ -71,22 +71,19 @@ class Page:
         self._text_model = text_model.options(stream=True)
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # called by Ray Serve in the process that serves
-        import gradio as gr
-        from fastapi import FastAPI
-
+        from deploy.page import web_application  # first: see there
         from deploy.replicas import replicated
         from lab.text.models import Models
         from tabs import launch
         from tabs.page import Services
-        from tabs.quick import quick_serving
 
         models = Models(MODEL)
         models.adopt(replicated(models.get(models.default), self._rows))
         store = launch.open_store(os.environ.get("SLIGHTLY_DIFFERENT_STORE", "memory"))
         services = Services(models, store=store)
-        page = launch.build(services)
+        page = web_application(services)
         threading.Thread(target=launch.warm, args=[services], name="warming", daemon=True).start()
-        return gr.mount_gradio_app(FastAPI(**quick_serving()), page, path="", **launch.appearance())
+        return page
 
     def _rows(self, rows: Sequence[Row], adapters: Mapping[str, Adapter]) -> Iterator[list[Event]]:
         yield from self._text_model.run.remote(rows, adapters)

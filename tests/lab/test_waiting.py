@@ -31,7 +31,7 @@ def test_threads_do_not_spin_for_long(package: str) -> None:
         assert f"{name} = '{value}'" in told
 
 
-@pytest.mark.parametrize("module", ["app", "benchmarks.reward"])
+@pytest.mark.parametrize("module", ["app", "benchmarks.reward", "deploy.page"])
 def test_numpy_has_one_thread(module: str) -> None:
     code = f"import {module}, numpy; from threadpoolctl import threadpool_info; print(threadpool_info())"
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
