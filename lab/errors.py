@@ -11,6 +11,13 @@ class EngineError(VisitorError):
     """The engine could not carry a row out."""
 
 
+class AdapterGone(EngineError, ValueError):
+    """An adapter that a row asks for is not loaded, or not any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no adapter named {name[:40]!r} any more.")
+
+
 class ModelUnavailable(VisitorError):
     """A model cannot be had."""
 

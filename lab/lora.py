@@ -22,7 +22,10 @@ from torch import nn
 
 PEFT_PREFIX = "base_model.model."
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
-NOT_PLAIN = ("use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "use_rslora", "modules_to_save")
+NOT_PLAIN = ("use_dora", "rank_pattern", "alpha_pattern", "lora_bias", "use_rslora", "modules_to_save",
+             "alora_invocation_tokens", "layer_replication", "target_parameters")  # fmt: skip
+# How A and B may begin; other ways, such as PiSSA, take something out of the frozen weights in exchange.
+PLAIN_STARTS = (None, True, False, "gaussian", "eva")
 
 
 class LoRALinear(nn.Module):
@@ -177,6 +180,8 @@ def load_peft(folder: Path) -> Adapter:
 def from_peft(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], name: str) -> Adapter:
     """Return the adapter that PEFT's configuration and tensors describe. Raises ValueError as ``load_peft`` does."""
     unknown = [key for key in NOT_PLAIN if config.get(key)]
+    if config.get("init_lora_weights") not in PLAIN_STARTS:
+        unknown.append("init_lora_weights")
     if config.get("peft_type") != "LORA" or unknown or config.get("bias", "none") != "none":
         raise ValueError(f"{name} is no plain LoRA adapter {unknown}")
     rank, alpha = config["r"], config["lora_alpha"]

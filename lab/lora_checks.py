@@ -6,7 +6,9 @@ Both work on private copies of a model, which is only read.
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,20 @@ class Equality:
     largest: float
 
 
+_proofs = threading.Lock()  # each holds several copies of a model: thirty at once would hold a machine's memory
+
+
+@contextmanager
+def _in_turn(tell: Tell) -> Iterator[None]:
+    if not _proofs.acquire(blocking=False):
+        tell("Waiting for another visitor's proof …")
+        _proofs.acquire()
+    try:
+        yield
+    finally:
+        _proofs.release()
+
+
 def wear(network: GPT2LMHeadModel, adapter: Adapter) -> dict[str, LoRALinear]:
     """Put an adapter's layers into a model that nobody else uses; return them by name."""
     layers = inject(network, list(adapter.matrices), adapter.rank, adapter.alpha)
@@ -60,14 +76,27 @@ def wear(network: GPT2LMHeadModel, adapter: Adapter) -> dict[str, LoRALinear]:
     return layers
 
 
-def check_merge(network: GPT2LMHeadModel, adapter: Adapter, ids: Sequence[int], length: int = 40) -> MergeCheck:
-    """Write after a prompt with the adapter apart and merged.
+def check_merge(
+    network: GPT2LMHeadModel,
+    adapter: Adapter,
+    ids: Sequence[int],
+    length: int = 40,
+    tell: Tell = lambda words: None,
+) -> MergeCheck:
+    """Write after a prompt with the adapter apart and merged; one proof at a time.
 
     Args:
         network: it is copied.
         ids: the prompt, at least one token.
         length: tokens to write; fewer if the model ends the text.
+        tell: is told what is going on.
     """
+    with _in_turn(tell):
+        tell("Writing with the adapter apart, then merged …")
+        return _check_merge(network, adapter, ids, length)
+
+
+def _check_merge(network: GPT2LMHeadModel, adapter: Adapter, ids: Sequence[int], length: int) -> MergeCheck:
     own = copy.deepcopy(network).eval()
     layers = wear(own, adapter)
     apart = _greedy(own, ids, length)
@@ -91,6 +120,8 @@ def check_peft(
 ) -> Iterator[Equality]:
     """Yield how far LoRA from scratch and PEFT are apart: one layer as Conv1D and as Linear, then the whole model.
 
+    One proof at a time: until the last is taken, others wait.
+
     Args:
         network: it is copied.
         layer: of the adapter; its weights are taken for both kinds of layers.
@@ -101,12 +132,13 @@ def check_peft(
     with importing():
         import peft  # noqa: F401  it takes seconds
 
-    base = copy.deepcopy(network.get_submodule(layer))
-    for kind, module in (("Conv1D", base), ("nn.Linear", _as_linear(base))):
-        tell(f"Comparing one layer as {kind} …")
-        yield from _layer_equalities(kind, module, adapter, layer)
-    tell("Comparing the whole model …")
-    yield _model_equality(network, adapter, ids)
+    with _in_turn(tell):
+        base = copy.deepcopy(network.get_submodule(layer))
+        for kind, module in (("Conv1D", base), ("nn.Linear", _as_linear(base))):
+            tell(f"Comparing one layer as {kind} …")
+            yield from _layer_equalities(kind, module, adapter, layer)
+        tell("Comparing the whole model …")
+        yield _model_equality(network, adapter, ids)
 
 
 def _greedy(network: GPT2LMHeadModel, ids: Sequence[int], length: int) -> tuple[int, ...]:

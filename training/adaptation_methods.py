@@ -137,7 +137,13 @@ def kept(file: Path | None, **wanted: Any) -> dict[str, Any] | None:
 
 def result_of(arguments: argparse.Namespace, tokens: Path, settings: TuningSettings, what: str) -> dict[str, Any]:
     """Return what a process of its own gives, or what an earlier run's did."""
-    key = {"what": what, "method": settings.method, "learning_rate": settings.learning_rate, "steps": settings.steps}
+    key = {
+        "base": arguments.base,
+        "what": what,
+        "method": settings.method,
+        "learning_rate": settings.learning_rate,
+        "steps": settings.steps,
+    }
     key |= {"rank": settings.rank if settings.method is Method.LORA else None}
     done = kept(arguments.results, **key)
     if done is None:
@@ -145,7 +151,7 @@ def result_of(arguments: argparse.Namespace, tokens: Path, settings: TuningSetti
         if arguments.results is not None:
             with arguments.results.open("a", encoding="utf-8") as lines:
                 print(json.dumps(done), file=lines)
-    return {name: value for name, value in done.items() if name not in ("what", "steps")}
+    return {name: value for name, value in done.items() if name not in ("base", "what", "steps")}
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:

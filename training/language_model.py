@@ -216,7 +216,7 @@ def train(arguments: argparse.Namespace) -> None:
             )
             set_learning_rates(optimizers, factor)
             if progress["tokens"] < arguments.stable_tokens:
-                windows = stable_stream.batch(progress["step"] * preset.batch, preset.batch)
+                windows = stable_stream.batch(progress["tokens"] // preset.context, preset.batch)
             else:
                 windows = decay_stream.batch(progress["decay_windows"], preset.batch)
                 progress["decay_windows"] += preset.batch

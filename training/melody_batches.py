@@ -64,9 +64,6 @@ class MelodyBatches:
         self._tokens = tokens
         self._rescale = rescale
         self._seed = seed
-        self._epoch = -1
-        self._starts = 0  # number of the epoch's first batch
-        self._batches: list[list[list[int]]] = []
 
     def batches(self) -> Iterator[torch.Tensor]:
         """Yield batches without end, shape (rows, time), filled up with ``IGNORED``."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import re
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES, MAX_UNPACKED = 24_000_000, 64_000_000
 MAX_ENTRIES, MAX_CONFIG = 30, 100_000
+MAX_RANK, MAX_ALPHA = 4096, 1e6
+# Beside BadZipFile and zlib.error, which is no kind of any other: what a damaged zip makes zipfile stumble over.
+WHAT_ZIPS_RAISE = (EOFError, NotImplementedError, OSError, ValueError, RuntimeError, IndexError, OverflowError)
 CARD = "README.md"
 HASH_KEY, TITLE_KEY = "base_sha256", "title"
 LONGEST_TITLE = 60
@@ -127,7 +130,7 @@ def _files(data: bytes, wanted: tuple[str, ...]) -> dict[str, bytes]:
                     raise UploadError(MISSING.format(name=name, weights=wanted[-1]))
                 found[name] = _read(archive, matching[0])
             return found
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, *WHAT_ZIPS_RAISE) as error:
         if isinstance(error, UploadError):
             raise
         raise UploadError(BROKEN if data.startswith(b"PK") else NO_ZIP) from error
@@ -170,9 +173,11 @@ def _config(content: bytes) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UploadError(BROKEN)
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if type(rank) is not int or rank < 1:
-        raise UploadError(f"The adapter's configuration gives {str(rank)[:20]} as its rank; it must be at least 1.")
-    if type(alpha) not in (int, float) or not math.isfinite(alpha) or abs(alpha) > 1e6:
+    if type(rank) is not int or not 1 <= rank <= MAX_RANK:
+        raise UploadError(
+            f"The adapter's configuration gives {str(rank)[:20]} as its rank; it must be 1 to {MAX_RANK:,}."
+        )
+    if type(alpha) not in (int, float) or not abs(alpha) <= MAX_ALPHA:  # NaN is not less than anything
         raise UploadError(f"The adapter's configuration gives {str(alpha)[:20]} as alpha, which is no usable number.")
     return config
 
@@ -215,7 +220,7 @@ def _adapter(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapte
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or tensor.ndim != 2:
             raise UploadError(NOT_PLAIN.format(why=f"{name[:60]} is no matrix of real numbers"))
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():  # in the precision that it is used in
             raise UploadError(NOT_FINITE.format(name=name[:60]))
     try:
         adapter = from_peft(config, tensors, "this adapter")

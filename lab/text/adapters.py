@@ -61,15 +61,20 @@ def shipped_adapters(base: str, root: Path = ADAPTERS) -> dict[str, ShippedAdapt
 def add_shipped(engine: Engine, base: str, root: Path = ADAPTERS) -> dict[str, ShippedAdapter]:
     """Let an engine's rows name the adapters that ship for its model, and return those that fit it.
 
-    A model of another size under a base's name gets none, and the log says why.
+    A model of another size under a base's name gets none, and one that is damaged is left out; the log says why.
     """
     from lab.lora import load_peft
 
     added = {}
-    for name, adapter in shipped_adapters(base, root).items():
+    try:
+        shipped = shipped_adapters(base, root)
+    except Exception as error:  # a table of another form: the model is of use without its adapters
+        log.warning("the adapters of %s are left out: %s", base, error)
+        return {}
+    for name, adapter in shipped.items():
         try:
             engine.add_adapter(name, load_peft(adapter.folder))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # files, JSON and safetensors have each errors of their own
             log.warning("the adapter %s is left out: %s", name, error)
         else:
             added[name] = adapter

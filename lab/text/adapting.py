@@ -20,7 +20,7 @@ from lab.settings import Settings
 from lab.text.decoding import ResultCache
 from lab.text.outfits import BASE, Outfit, outfits_from_text, outfits_to_text
 from lab.text.rows import BeamStep, Finished, Reason, Row, Step, Token
-from lab.text.scoring import score
+from lab.text.scoring import scoring
 from lab.text.strategies import Kind, Strategy
 from lab.text.vocabulary import MAX_PROMPT_CHARACTERS, readable
 
@@ -220,8 +220,11 @@ def adapt(
             if column.reason is not None:
                 _written.put((*key, column.outfit), column)
         yield result()
-    for place, column in enumerate(_with_scores(model, prompt, key, columns)):
-        columns[place] = column
+    for scored in _with_scores(model, prompt, key, columns):
+        if scored is None:
+            yield result()
+        else:
+            columns[:] = scored
     yield result(done=True)
 
 
@@ -276,8 +279,8 @@ def _events(stream: Stream) -> list[Any]:
 
 def _with_scores(
     model: LanguageModel, prompt: tuple[int, ...], key: tuple[Any, ...], columns: Sequence[Column]
-) -> list[Column]:
-    """Return the columns scored: each text under the base, the base's text under every outfit."""
+) -> Iterator[list[Column] | None]:
+    """Yield the columns scored, each text under the base and the base's under every outfit; None while it lasts."""
     wanted = [(place, BASE) for place, column in enumerate(columns) if not column.outfit.is_base]
     wanted += [(0, column.outfit) for column in columns if not column.outfit.is_base]
     missing = [
@@ -288,9 +291,13 @@ def _with_scores(
         row_of(outfit, prompt, strategy=GREEDY, max_new_tokens=len(text), forced=text)
         for (_, outfit), text in zip(missing, texts, strict=True)
     ]
-    for (place, outfit), scores in zip(missing, score(model, rows), strict=True):
-        _scored.put((*key, columns[place].outfit, outfit), scores)
+    for scores in scoring(model, rows):
+        if scores is None:
+            yield None
+            continue
+        for (place, outfit), one in zip(missing, scores, strict=True):
+            _scored.put((*key, columns[place].outfit, outfit), one)
     scored = [dict(column.under) for column in columns]
     for place, outfit in wanted:
         scored[place][outfit] = _scored.get((*key, columns[place].outfit, outfit))
-    return [replace(column, under=under) for column, under in zip(columns, scored, strict=True)]
+    yield [replace(column, under=under) for column, under in zip(columns, scored, strict=True)]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lab.errors import EngineError
+from lab.errors import AdapterGone, EngineError
 from lab.lora import Adapter, Mix
 from lab.text.beam import BeamSearch
 from lab.text.choosing import Choice, Dice, choose
@@ -127,8 +127,8 @@ class Engine:
         """Put rows in line and return the stream of their events.
 
         Raises:
-            ValueError: for a row that no step could carry out: empty or too long, a token that does not exist, an
-                adapter that is not loaded.
+            ValueError: for a row that no step could carry out: empty or too long, a token that does not exist.
+            AdapterGone: for an adapter that is not loaded.
             EngineError: if too many rows wait already, or the engine is closed.
         """
         for row in rows:
@@ -177,7 +177,7 @@ class Engine:
             if not math.isfinite(strength):
                 raise ValueError(f"a strength of {strength} is not finite")
             if name is not None and name not in self._adapters:
-                raise ValueError(f"no adapter {name!r} is loaded")
+                raise AdapterGone(name)
         if self._forward.cache.bytes_for(row.width, len(row.prompt) + row.max_new_tokens) > self._cache_bytes:
             raise ValueError("the row alone needs more memory than the engine has")
 
@@ -185,7 +185,7 @@ class Engine:
         try:
             worn = tuple((self._adapters[name], strength) for name, strength in row.wishes)
         except KeyError as error:  # taken away since it was checked
-            raise ValueError(f"no adapter {error.args[0]!r} is loaded") from None
+            raise AdapterGone(error.args[0]) from None
         strategy = row.strategy.canonical()
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None

@@ -14,7 +14,19 @@ from lab.errors import TuningError
 from lab.settings import Settings
 from lab.text.adapters import ADAPTERS
 from lab.text.line import Line, Standing
-from lab.text.live_training import FIRST, Phase, Wish, check_rank, estimate, events, prepare, started, the_line, wait
+from lab.text.live_training import (
+    FIRST,
+    STOPPED_EARLY,
+    Phase,
+    Wish,
+    check_rank,
+    estimate,
+    events,
+    prepare,
+    started,
+    the_line,
+    wait,
+)
 from lab.text.tuning_settings import Method, TuningSettings
 
 if TYPE_CHECKING:
@@ -146,6 +158,8 @@ def compare_ways(
     with (the_line() if line is None else line).enter(sum(times)) as place:
         for standing in wait(place, stop):
             yield replace(now, standing=standing, seconds_left=standing.seconds + sum(times))
+        if stop.is_set():
+            raise TuningError(STOPPED_EARLY)
         yield (now := replace(now, phase=Phase.STARTING, seconds_left=sum(times)))
         with started(model, prepared.tokens, runs, forgetting=True) as worker:
             before = float("nan")

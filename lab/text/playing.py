@@ -30,12 +30,16 @@ class Pick:
 
 @dataclass(frozen=True)
 class Game:
-    """A text under way: what was picked, and what can be picked next (most probable first)."""
+    """A text under way: what was picked, and what can be picked next (most probable first).
+
+    ``left_out`` is how many picks at the end the model's context has no room for.
+    """
 
     prompt_ids: tuple[int, ...]
     prompt: str
     picks: tuple[Pick, ...]
     next: Inspection
+    left_out: int = 0
 
     @property
     def bits(self) -> float:
@@ -52,7 +56,7 @@ def play(model: LanguageModel, prompt: Sequence[int], picked: Sequence[int]) -> 
     """
     prompt = tuple(prompt)
     _check(model, picked)
-    picked = tuple(picked)[: model.context - 2]
+    picked, left_out = tuple(picked)[: model.context - 2], max(0, len(picked) - (model.context - 2))
     prompt = prompt[-(model.context - 1 - len(picked)) :]
     scored = score(model, prompt, picked)
     pieces = model.vocabulary.pieces(picked)
@@ -61,7 +65,7 @@ def play(model: LanguageModel, prompt: Sequence[int], picked: Sequence[int]) -> 
         for piece, token in zip(pieces, scored, strict=True)
     )
     upcoming = inspect(model, (*prompt, *picked), Strategy(kind=Kind.TEMPERATURE), top=CHOICES)
-    return Game(prompt, model.vocabulary.text(prompt), picks, upcoming)
+    return Game(prompt, model.vocabulary.text(prompt), picks, upcoming, left_out)
 
 
 def _check(model: LanguageModel, picked: Sequence[int]) -> None:

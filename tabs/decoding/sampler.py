@@ -17,6 +17,7 @@ from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
 GO_ON_TOKENS = 20
+NO_ROOM = "The model's context of {context} tokens is full, so nothing can be added. Undo some tokens to go on."
 OTHER_TEXT = "The prompt or the model has changed, so the text starts again from the prompt."
 
 # From a settings' picks to the picks that follow.
@@ -130,6 +131,8 @@ class SamplerPanel:
             settings.prompt, max(model.context - settings.max_new_tokens - 1, 1)
         )
         state = play(model, prompt, change(model, settings))
+        if state.left_out:
+            more = [*more, NO_ROOM.format(context=model.context)]
         yield [
             render.notes_html([*notes, *more]),
             ".".join(str(pick.id) for pick in state.picks),

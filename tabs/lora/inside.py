@@ -227,8 +227,7 @@ class InsidePanel:
         def check(model: LanguageModel, name: str, layer: str, ids: tuple[int, ...], tell: Any) -> Any:
             from lab.lora_checks import check_merge
 
-            tell("Writing with the adapter apart, then merged …")
-            return check_merge(model.engine.network, model.engine.adapter(name), ids)
+            return check_merge(model.engine.network, model.engine.adapter(name), ids, tell=tell)
 
         def shown(model: LanguageModel, found: Any) -> list[Any]:
             texts = [

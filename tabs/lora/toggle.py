@@ -116,9 +116,8 @@ class TogglePanel:
         try:
             model = self._services.models.get(result.settings.model or self._services.models.default)
             shifts = step_shifts(model, (*result.prompt_ids, *ids[:place]), outfit, ids[place])
-        except (VisitorError, ValueError) as error:  # ValueError: an adapter of the visitor's own has been taken away
-            words = str(error) if isinstance(error, VisitorError) else "This adapter is not there any more."
-            return self.inside.nothing(plain_markdown(words))
+        except VisitorError as error:  # such as an adapter of the visitor's own that has been taken away
+            return self.inside.nothing(plain_markdown(str(error)))
         title = f"Token {place + 1} of {chosen.outfit.label(result.titles)}: {model.vocabulary.label(ids[place])}"
         summary = f"**{plain_markdown(title)}** · {plain_markdown(shift_summary(shifts, result.titles))}"
         return self.inside.shown(summary, shift_plot(shifts), shift_table(shifts))

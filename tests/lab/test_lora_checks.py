@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import GPT2LMHeadModel
 from lab import lora_checks
 from lab.lora import Adapter, LoRALinear
 from lab.lora_checks import check_merge, check_peft, wear
-from tests.lab.text.conftest import tiny_gpt2
+from tests.lab.text.conftest import PATIENCE, tiny_gpt2, wait_until
 from tests.lab.text.test_adapters import merged, random_adapter
 
 LAYER = "transformer.h.0.mlp.c_fc"
@@ -44,6 +45,24 @@ def test_merging_changes_no_token_and_no_model(model: GPT2LMHeadModel, adapter: 
     assert found.apart != check_merge(model, replace(adapter, scale=0.0, alpha=0.0), PROMPT, length=12).apart
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
     assert not any(isinstance(module, LoRALinear) for module in model.modules())
+
+
+def test_one_proof_at_a_time(model: GPT2LMHeadModel, adapter: Adapter) -> None:
+    """Each holds several copies of a model."""
+    told: list[str] = []
+    proofs = [
+        lambda: check_merge(model, adapter, PROMPT, length=2, tell=told.append),
+        lambda: list(check_peft(model, adapter, LAYER, PROMPT, told.append)),
+    ]
+    with lora_checks._in_turn(told.append):
+        threads = [threading.Thread(target=proof) for proof in proofs]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: sum("Waiting" in words for words in told) == 2)
+        assert not any("Writing" in words or "Comparing" in words for words in told)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sum("Writing" in words for words in told) == 1 and "Comparing the whole model …" in told
 
 
 def test_a_wrong_merge_is_noticed(model: GPT2LMHeadModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,24 @@ def test_every_step_has_its_windows_and_its_learning_rates(
         assert (muon, adamw) == pytest.approx((0.02 * factor, 0.002 * factor)), step
 
 
+def test_a_run_that_goes_on_with_larger_batches_reads_on_where_it_was(
+    corpus: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen, training_loss = [], language_model.training_loss
+
+    def watching(model, windows, bfloat16):
+        seen.extend(windows.numpy().copy())
+        return training_loss(model, windows, bfloat16)
+
+    monkeypatch.setattr(language_model, "training_loss", watching)
+    line = f"--corpus {corpus} --out {out} --run {tmp_path / 'run'} --preset tiny --threads 1 --device cpu"
+    line += " --decay-books all --decay-tokens 0 --stable-tokens"
+    train(parse_arguments([*line.split(), "384"]))
+    train(parse_arguments([*line.split(), "896", "--batch", "8"]))
+    training = encoded_corpus(out / "tokenizer.json", corpus, tmp_path / "run")[:4]
+    assert np.array_equal(seen, TokenStream(training, 32, seed=0).batch(0, 28))  # 3 steps of 4, then 2 of 8
+
+
 @pytest.fixture
 def whole(corpus: Path, out: Path, tmp_path: Path) -> dict[str, torch.Tensor]:
     """The last checkpoint of a run that nothing disturbed."""

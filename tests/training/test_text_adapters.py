@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from lab.lora import Adapter, load_peft, save_peft
 from lab.text.adapters import folder_of, shipped_adapters
 from lab.text.models import load_folder
 from lab.text.rows import Row
-from lab.text.tuning_settings import Method, Targets
+from lab.text.tuning_settings import Method, Targets, TuningSettings
 from tests.lab.text.conftest import run_alone
 from tests.tiny import SENTENCES
 from training import adaptation_methods, text_adapters, text_cards, text_styles
@@ -203,3 +204,20 @@ def test_the_list_ends_where_prose_would_score() -> None:
     prose = "the moon shines here now " * 1000 + "verily " * 100 + "anon "
     words = [word for word, _ in own_words(plays, prose, min_parts=5, parts=10)]
     assert words == ["prithee", "anon"]
+
+
+def test_results_of_another_base_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def run(arguments, tokens, settings, what):
+        asked.append(arguments.base)
+        return {"style_loss": float(len(asked))}
+
+    monkeypatch.setattr(adaptation_methods, "in_a_process", run)
+    settings = TuningSettings(method=Method.LORA, rank=2)
+    found = []
+    for base in ("one", "one", "other"):
+        arguments = argparse.Namespace(base=base, results=tmp_path / "results.jsonl")
+        found.append(adaptation_methods.result_of(arguments, tmp_path, settings, "measure"))
+    assert asked == ["one", "other"]
+    assert [one["style_loss"] for one in found] == [1.0, 1.0, 2.0] and "base" not in found[0]

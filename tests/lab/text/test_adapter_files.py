@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import stat
 import tempfile
 import zipfile
@@ -134,6 +135,14 @@ def with_value(files: Files, value: float) -> Files:
     return files | {WEIGHTS_FILE: save(tensors)}
 
 
+def with_double(files: Files, value: float) -> Files:
+    from safetensors.torch import load
+
+    tensors = {name: tensor.double() for name, tensor in load(files[WEIGHTS_FILE]).items()}
+    next(iter(tensors.values()))[0, 0] = value
+    return files | {WEIGHTS_FILE: save(tensors)}
+
+
 def without_one(files: Files) -> Files:
     from safetensors.torch import load
 
@@ -165,6 +174,11 @@ def without_one(files: Files) -> Files:
         pytest.param(lambda f: f | {WEIGHTS_FILE: save({})}, "no matrices", id="empty"),
         pytest.param(lambda f: changed(f, r=0), "0 as its rank", id="rank 0"),
         pytest.param(lambda f: changed(f, r="3"), "3 as its rank", id="rank of letters"),
+        pytest.param(lambda f: changed(f, r=10**400), "0000 as its rank", id="endless rank"),
+        pytest.param(lambda f: changed(f, lora_alpha=10**400), "0000 as alpha", id="endless alpha"),
+        pytest.param(lambda f: changed(f, init_lora_weights="pissa_niter_4"), "Only plain LoRA", id="pissa"),
+        pytest.param(lambda f: changed(f, alora_invocation_tokens=[5]), "Only plain LoRA", id="activated"),
+        pytest.param(lambda f: with_double(f, 1e300), "not finite", id="infinite in single precision"),
         pytest.param(lambda f: changed(f, r=2), "the configuration says 2", id="another rank"),
         pytest.param(lambda f: changed(f, lora_alpha=float("nan")), "nan as alpha", id="alpha"),
         pytest.param(lambda f: changed(f, peft_type="IA3"), "Only plain LoRA", id="no lora"),
@@ -244,6 +258,27 @@ def test_what_is_no_zip_is_told_so(model: LanguageModel, data: bytes) -> None:
         unpack(data, model)
     with pytest.raises(UploadError, match="too large"):
         unpack(bytes(adapter_files.MAX_BYTES + 1), model)
+
+
+def test_a_damaged_zip_is_told_so_whatever_byte_it_is(model: LanguageModel, files: Files) -> None:
+    small = zipped({CONFIG_FILE: files[CONFIG_FILE], WEIGHTS_FILE: files[WEIGHTS_FILE][:2000]})
+    dice = random.Random(0)
+    for _ in range(400):
+        damaged = bytearray(small)
+        for _ in range(dice.randint(1, 5)):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        with pytest.raises(UploadError):  # the weights are cut off, so even without damage
+            unpack(bytes(damaged), model)
+
+
+def test_an_entry_without_a_name_is_told(model: LanguageModel, files: Files) -> None:
+    with_one = bytearray(zipped(files | {"x": b""}))
+    for signature, at in ((b"PK\x03\x04", 26), (b"PK\x01\x02", 28)):  # where the length of a name stands
+        place = with_one.rindex(signature)
+        assert with_one[place + at] == 1
+        with_one[place + at] = 0
+    with pytest.raises(UploadError, match="damaged"):
+        unpack(bytes(with_one), model)
 
 
 def test_file_names_are_safe() -> None:

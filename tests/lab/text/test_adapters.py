@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from lab.lora import Adapter, oriented, sizes
+from lab.lora import CONFIG_FILE, Adapter, oriented, save_peft, sizes
+from lab.text.adapters import FIGURES, WEIGHTS, add_shipped, folder_of
 from lab.text.engine import Engine
 from lab.text.rows import Finished, Row
 from lab.text.strategies import Kind, Strategy
@@ -283,7 +286,7 @@ def test_removing_an_adapter_does_not_change_rows_under_way(wardrobe: Wardrobe) 
         waiting = wardrobe.engine.submit([row])
         wardrobe.engine.remove_adapter("one")
         wardrobe.engine.remove_adapter("one")  # gone already: nothing happens
-        with pytest.raises(ValueError, match="no adapter 'one'"):
+        with pytest.raises(ValueError, match="no adapter named 'one' any more"):
             wardrobe.engine.submit([row])
         gate.open()
         assert written(read(running))[0] == wardrobe.expected(row)
@@ -324,3 +327,19 @@ def test_forty_threads_that_mix_adapters_and_strengths(wardrobe: Wardrobe) -> No
         assert [texts[visitor][index] for index in range(len(group))] == [alone[row] for row in group]
     for row in rng.sample(sorted(alone, key=repr), 6):
         assert alone[row] == wardrobe.expected(row), row
+
+
+def test_a_damaged_adapter_takes_nothing_else_away(
+    model: GPT2LMHeadModel, engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("whole", "cut", "bare"):
+        save_peft(random_adapter(model, 1), folder_of(name, "tiny", tmp_path), "tiny")
+    weights = folder_of("cut", "tiny", tmp_path) / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-100])
+    (folder_of("bare", "tiny", tmp_path) / CONFIG_FILE).write_text('{"peft_type": "LORA"}')
+    table = {"tiny": {"adapters": {name: {"title": name.title()} for name in ("cut", "bare", "whole")}}}
+    (tmp_path / FIGURES).write_text(json.dumps(table))
+    assert list(add_shipped(engine, "tiny", tmp_path)) == ["whole"]
+    assert "cut is left out" in caplog.text and "bare is left out" in caplog.text
+    (tmp_path / FIGURES).write_text("{")
+    assert add_shipped(engine, "tiny", tmp_path) == {}

@@ -10,13 +10,14 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from lab.errors import PromptError
-from lab.text import adapting
+from lab.errors import PromptError, VisitorError
+from lab.text import adapting, scoring
 from lab.text.adapting import MAX_COLUMNS, Adaptation, AdaptSettings, Column, adapt
 from lab.text.decoding import ResultCache
 from lab.text.models import LanguageModel
 from lab.text.outfits import BASE, Outfit
 from lab.text.shifts import step_shifts
+from tests.lab.text.conftest import wait_until
 from tests.lab.text.test_adapters import merged, random_adapter
 
 TITLES = {"one": "The first", "two": "The second"}
@@ -156,6 +157,30 @@ def test_closing_frees_the_rows(language_model: LanguageModel, adapters: Mapping
     result = run(language_model, SETTINGS.model_copy(update={"seed": 99}))
     assert result.done
     assert language_model.engine.load == (0, 0)
+
+
+def test_an_adapter_taken_away_on_the_way_is_told(language_model: LanguageModel, network: GPT2LMHeadModel) -> None:
+    """As a visitor's oldest one is when a fourth comes: what was written with it cannot be scored any more."""
+    language_model.engine.add_adapter("mine", random_adapter(network, 9))
+    settings = SETTINGS.model_copy(update={"adapters": "mine=1", "seed": 101})
+    running = adapt(language_model, settings, {"mine": "Mine"}, interval=0.0)
+    next(running), next(running)  # now it is being written
+    language_model.engine.remove_adapter("mine")
+    with pytest.raises(VisitorError, match="no adapter named 'mine' any more"):
+        list(running)
+    assert language_model.engine.load == (0, 0)
+
+
+def test_closing_while_texts_are_scored_frees_the_rows(
+    language_model: LanguageModel, adapters: Mapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "INTERVAL", 0.0)
+    running = adapt(language_model, SETTINGS.model_copy(update={"seed": 102}), TITLES, interval=0.0)
+    while not all(column.reason for column in next(running).columns):
+        pass
+    assert not next(running).done  # the scores are not there yet, but whoever reads can leave
+    running.close()
+    wait_until(lambda: language_model.engine.load == (0, 0))
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "beam(num_beams=3)", "top_k(top_k=5)"])

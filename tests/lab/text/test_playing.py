@@ -100,6 +100,7 @@ def test_more_picks_than_the_context_holds(language_model: LanguageModel, prompt
     assert tuple(pick.id for pick in state.picks) == picked[: CONTEXT - 2]
     assert state.prompt_ids == prompt[-(CONTEXT - 1 - len(state.picks)) :]
     assert len(state.prompt_ids) >= 1
+    assert state.left_out == max(0, count - (CONTEXT - 2))  # of which the page tells
 
 
 def test_a_character_picked_byte_by_byte(language_model: LanguageModel, prompt: tuple[int, ...]) -> None:
