@@ -59,8 +59,9 @@ class MadePanel(Tool):
         """Connect the buttons, once all controls exist."""
         super().wire(controls)
         cleared = self._clear.click(lambda: (), None, self.controls["made"], queue=False, **PRIVATE)
+        emptied = [self._status, *self.results]
         cleared.then(
-            lambda: [gr.update(visible=False) for _ in self.results], None, self.results, queue=False, **PRIVATE
+            lambda: ["", *(gr.update(visible=False) for _ in self.results)], None, emptied, queue=False, **PRIVATE
         )
 
     def compute(self, settings: EmbeddingSettings, tell: Tell) -> Outcome:

@@ -53,8 +53,7 @@ class ComparePanel:
         run = {"fn": self.run, "inputs": self.inputs, "outputs": self.outputs}
         self.button.click(**run, **PRIVATE)
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
-        manner = [controls.components[name] for name in ("instrument", "tempo", "transpose", "synthesizer")]
-        for component in manner:
+        for component in controls.manner:
             component.input(  # not "release": the keyboard moves sliders, too
                 self.play_again,
                 [*controls.all, self._pieces],
@@ -93,7 +92,7 @@ class ComparePanel:
                 made.append(piece_card(piece, manner_of(settings), "c"))
                 if number < len(pieces):
                     words = f"Engraving and playing, {number} of {len(pieces)} …"
-                    yield [message(words), cards(made), *keep[1:]]
+                    yield [message(words), cards(made), tuple(pieces[:number]), *keep[2:]]
             plot = gr.update(value=measure_plot(pieces), visible=True)
             table = gr.update(value=measure_table(pieces), headers=[*MEASURE_COLUMNS, *titles(pieces)], visible=True)
             yield [self._told(pieces, notes), cards(made), tuple(pieces), plot, table]

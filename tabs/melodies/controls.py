@@ -17,11 +17,17 @@ from tabs.controls import NamedControls, slider
 
 MODE_TITLES = {Mode.MAJOR: "C major", Mode.MINOR: "A minor"}
 RULES = ("mask", "cadence", "originality")  # each of them on or off
+MANNER = ("instrument", "tempo", "transpose", "synthesizer")  # how melodies are played
 SYNTHESIZERS = {"symusic": "symusic (fast)", "fluidsynth": "FluidSynth"}
 
 
 class Controls(NamedControls):
     """The controls of the tab."""
+
+    @property
+    def manner(self) -> list[Any]:
+        """The components that say how melodies are played."""
+        return [self.components[name] for name in MANNER]
 
     def settings(self, *values: Any) -> tuple[MelodySettings, list[str]]:
         """Return the settings that the controls show, and notes on what had to be changed."""

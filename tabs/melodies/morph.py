@@ -56,19 +56,20 @@ class MorphPanel:
         return [self._status, self._board, self._result, self._plot, self._table]
 
     def wire(self, controls: Controls) -> None:
-        """Connect button and slider."""
+        """Connect the buttons, the slider, and what says how the melody is played."""
         self._controls = controls
         self.inputs = [*controls.all, self._runs]
         self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
         # "input", not "release": the keyboard moves sliders, too.
-        self.strength.input(
-            self._listen,
-            [*controls.all, self._result],
-            [self._status, self._board, self._plot],
-            trigger_mode="always_last",
-            **PRIVATE,
-        )
+        for component in (self.strength, *controls.manner):
+            component.input(
+                self._listen,
+                [*controls.all, self._result],
+                [self._status, self._board, self._plot],
+                trigger_mode="always_last",
+                **PRIVATE,
+            )
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Write melodies at all strengths; the visitor's own first, the means as they come."""
@@ -101,7 +102,7 @@ class MorphPanel:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]
 
     def _listen(self, *values: Any) -> list[Any]:
-        """Show the melody at the strength that the slider shows."""
+        """Show the melody at the strength that the slider shows, played as the controls say."""
         *values, result = values
         if not isinstance(result, Morph):
             return [gr.skip()] * 3

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from lab.embeddings import BUILT_IN
 from lab.embeddings.concepts import load_lists
 from tabs.embeddings.tool import Tool
 from tabs.made import Made, to_text
@@ -118,6 +119,20 @@ def test_a_tune_is_chosen_by_a_click_and_nonsense_changes_nothing(tab: Tab) -> N
     _, (figure, board, *_) = tab.run("MelodiesPanel", tune=5, layer=1)
     assert "<audio" in board
     assert any(trace.name == "chosen" for trace in figure.data)
+
+
+def test_removed_texts_leave_no_word_behind(tab: Tab) -> None:
+    panel = tab.tool("MadePanel")
+    (emptied,) = (fn for fn in tab.blocks.fns.values() if fn.fn and fn.outputs == [panel._status, *panel.results])
+    word, *results = emptied.fn()
+    assert word == ""
+    assert [update["visible"] for update in results] == [False] * len(panel.results)
+
+
+def test_another_model_is_of_what_is_drawn_from_now_on(tab: Tab) -> None:
+    *_, (chosen, word) = tab.page._choose_model(BUILT_IN)
+    assert chosen == gr.skip() and word["visible"]
+    assert "from now on" in word["value"] and "what is shown stays" in word["value"]
 
 
 def test_stopping_leaves_what_was_there(tab: Tab) -> None:
