@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.embeddings.model import TITLES
+from lab.sizes import weights
+
 ROOT = Path(__file__).parents[1]
 specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
 tables = importlib.util.module_from_spec(specification)
@@ -46,3 +49,23 @@ def test_the_tables_are_those_that_were_measured(path: Path) -> None:
 def test_what_a_document_links_to_is_there(path: Path) -> None:
     for target in LINK.findall(path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_what_the_readme_says_of_the_adapter_stands_in_its_figures() -> None:
+    one = json.loads((ROOT / "adapters" / "text.json").read_text(encoding="utf-8"))["prose-gpt2"]["adapters"]
+    figures, text = one["shakespeare"], (ROOT / "README.md").read_text(encoding="utf-8")
+    less = figures["own_base"] - figures["own_adapter"]
+    assert f"| {less:.3f} nats per token less than the base, at {figures['share']:.2%} ".replace("%", " %") in text
+    assert f"| {figures['prose_base']:.3f} → {figures['prose_adapter']:.3f} nats per token |" in text
+
+
+def test_the_size_of_the_folk_model_is_what_the_documents_say() -> None:
+    parameters, _ = weights(ROOT / "assets" / "folk-gpt2")
+    text = (ROOT / "docs" / "melodies.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"of ([\w.,]+) million parameters", text)) == {f"{parameters / 1e6:.2f}"}
+
+
+def test_every_model_of_the_hub_that_can_be_chosen_has_its_terms_told() -> None:
+    text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    for name in TITLES:
+        assert name.rpartition("/")[2] in text, name

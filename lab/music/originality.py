@@ -1,6 +1,6 @@
 """Which notes may come next, so that a melody shares no long run of intervals with a tune the models trained on.
 
-A model of two million weights that has read five thousand songs writes stretches of them down again. Where the last
+A model of 1.3 million weights that has read five thousand songs writes stretches of them down again. Where the last
 notes are a run that a training tune has, the note by which that tune goes on is masked: what is left to the model are
 all other notes, and so every other melody. For Markov chains this is the maximum order of Papadopoulos, Roy and Pachet
 (2014, “Avoiding plagiarism in Markov sequence generation”); here it is a mask beside those of the bars and the cadence.
