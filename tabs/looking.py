@@ -27,11 +27,18 @@ const mark = () => {
 // Drawing again changes old elements into new ones, and takes away what was added to them.
 new MutationObserver(mark).observe(element, {childList: true, subtree: true, attributeFilter: ['class', 'data-state']});
 new MutationObserver(mark).observe(document.body, {attributeFilter: ['data-ATTRIBUTE']});
+// Beside the board, which is drawn again: a screen reader is told what an arrow key has come to.
+const live = document.createElement('p');
+live.className = 'sd-live';
+live.setAttribute('aria-live', 'polite');
+element.after(live);
 const choose = (text, n) => {
     const tokens = text.querySelectorAll('[data-n]');
     if (!tokens.length) return;
     n = Math.max(0, Math.min(tokens.length - 1, n));
     document.body.dataset.KEY = `${Number(text.dataset.column) + 1}.${n + 1}`;
+    const words = [tokens[n].textContent.trim() || 'white space', tokens[n].title];
+    live.textContent = `Token ${n + 1}: ${words.filter(Boolean).join(', ')}`;
     trigger('pick');
 };
 element.addEventListener('click', event => {

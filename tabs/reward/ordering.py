@@ -107,14 +107,14 @@ TEMPLATE = f"""
 <p class="sd-empty">{EMPTY}</p>
 <p class="sd-prompt sd-reward-lead" hidden></p>
 <ol class="sd-reward-list" aria-label="Completions, best first"></ol>
-<p class="sd-reward-live" aria-live="polite"></p>
+<p class="sd-live" aria-live="polite"></p>
 </div>
 """
 
 ORDER_JS = r"""
 const root = element.querySelector('.sd-reward-order'), list = element.querySelector('ol');
 const how = element.querySelector('.sd-reward-how'), empty = element.querySelector('.sd-empty');
-const live = element.querySelector('.sd-reward-live'), lead = element.querySelector('.sd-reward-lead');
+const live = element.querySelector('.sd-live'), lead = element.querySelector('.sd-reward-lead');
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 let state = null, shown = null, drag = null;
 

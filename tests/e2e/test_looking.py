@@ -40,6 +40,7 @@ def test_of_keys_pressed_quickly_the_last_one_counts(desktop: Visitor) -> None:
         desktop.page.keyboard.press("ArrowLeft")
     sees_marked(desktop, 2, 3)
     desktop.sees_step("Token 3 of Top-p 0.8")
+    expect(desktop.page.locator(".sd-live:not(:empty)")).to_have_text(re.compile(r"^Token 3: .*rank \d"))
     expect(desktop.slider("Token (0: none)")).to_have_value("3")
     expect(desktop.dropdown("Column")).to_have_value("2 · Top-p 0.8")
     desktop.sees_no_toast()
