@@ -73,8 +73,8 @@ def load_tunes(collection: Collection, split: Split | None = None, folder: Path 
     tunes = []
     # The page's start needs the few test tunes only; reading all would take ten times as long.
     mark = "" if split is None else f'"split": "{split}"'
-    for line in (folder / f"{collection}.jsonl").read_text(encoding="utf-8").splitlines():
-        if mark in line:
+    for line in (folder / f"{collection}.jsonl").read_text(encoding="utf-8").split("\n"):  # splitlines cuts at more
+        if line and mark in line:
             fields = json.loads(line)
             fields["split"] = Split(fields["split"])
             fields["tokens"] = tuple(token.replace("_", " ") for token in fields["tokens"].split())

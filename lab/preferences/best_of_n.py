@@ -1,9 +1,9 @@
 """Best of n: draw n completions, keep the one with the highest reward. What that gives on average, exactly.
 
-The more one draws, the further the choice moves from what the model would have written by itself, at most by
-KL = log n - (n - 1) / n nats (Stiennon et al., 2020; equal to it when no two rewards are the same, in a pool without
-end). Where the learned reward goes on rising while the true one falls, the choice has begun to exploit the reward
-model's errors: Gao, Schulman and Hilton, Scaling laws for reward model overoptimization (2023).
+The more one draws, the further the choice moves from the pool, of which all are as probable: by a KL divergence that
+is computed exactly, as the leash's is, so that the two compare. Where the learned reward goes on rising while the true
+one falls, the choice has begun to exploit the reward model's errors: Gao, Schulman and Hilton, Scaling laws for reward
+model overoptimization (2023).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lab.preferences.leash import divergence, uniform
+
 MAX_N = 64
 
 
@@ -22,7 +24,7 @@ class BestOfN:
     """What best-of-n gives on average over all draws of n different completions of a pool.
 
     Attributes:
-        kl: log n - (n - 1) / n, nats.
+        kl: of ``probabilities`` from equal shares over the pool, nats.
         reward: expected learned reward of the one chosen.
         true_score: expected score of the one chosen by another measure.
         probabilities: that each completion is the one chosen, (completions,).
@@ -36,7 +38,10 @@ class BestOfN:
 
 
 def kl_of_best_of_n(n: int) -> float:
-    """Return log n - (n - 1) / n, nats: the KL divergence of best-of-n from the model, and a bound for it with ties.
+    """Return log n - (n - 1) / n, nats: how far the best of n texts that a model writes anew is from the model.
+
+    That is its KL divergence if no two rewards are the same, and a bound for it with ties (Stiennon et al., 2020).
+    It is none for :func:`chances`, whose n are different ones of a pool: that moves further.
 
     Raises:
         ValueError: if n is less than 1.
@@ -77,7 +82,7 @@ def best_of_n(rewards: Sequence[float], true_scores: Sequence[float], n: int) ->
         ValueError: if n is less than 1 or greater than the number of completions.
     """
     found = chances(rewards, n)
-    return BestOfN(n, kl_of_best_of_n(n), float(found @ rewards), float(found @ true_scores), found)
+    return BestOfN(n, divergence(found, uniform(len(found))), float(found @ rewards), float(found @ true_scores), found)
 
 
 def best_of_n_curve(
@@ -94,8 +99,8 @@ def best_of_n_curve(
     curve = []
     for n in ns:
         found = [best_of_n(rewards, true_scores, n) for rewards, true_scores in pools]
-        means = (float(np.mean([getattr(one, name) for one in found])) for name in ("reward", "true_score"))
-        curve.append(BestOfN(n, kl_of_best_of_n(n), *means, np.zeros(0)))
+        means = (float(np.mean([getattr(one, name) for one in found])) for name in ("kl", "reward", "true_score"))
+        curve.append(BestOfN(n, *means, np.zeros(0)))
     return curve
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.preferences import PreferenceError
-from lab.preferences.best_of_n import MAX_N, BestOfN, best_of_n_curve, draw, kl_of_best_of_n
+from lab.preferences.best_of_n import MAX_N, BestOfN, best_of_n, best_of_n_curve, draw
 from lab.preferences.leash import Leash, leash_curve, optimal, uniform
 from lab.preferences.pairs import Completion
 from lab.preferences.pool import FOLDER, TEXTS
@@ -75,7 +75,7 @@ class Scale:
 def held_out_prompts(path: Path = FOLDER / TEXTS) -> tuple[str, ...]:
     """Return the pool's held-out prompts, without what takes time to load; none if there is no pool."""
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
     except OSError:
         return ()
     return tuple(line["prompt"] for line in lines if line["held_out"])
@@ -116,7 +116,8 @@ class Choice:
 
     Attributes:
         number: of the prompt, from 1.
-        n: completions drawn, no more than there are; ``kl`` is log n - (n - 1) / n, nats.
+        n: completions drawn, no more than there are.
+        kl: of the choice from equal shares over this prompt's completions, nats.
         drawn: in the order of the draw.
         chosen: the one of the highest reward.
         read: for some sizes up to the largest what would have been chosen of the same draw.
@@ -173,7 +174,7 @@ def choose(learnt: Learnt, settings: RewardSettings) -> Choice:
         learnt,
         settings.among,
         n,
-        kl_of_best_of_n(n),
+        best_of_n(*group.scores, n).kl,
         tuple(group.judged(row) for row in drawn),
         group.judged(best),
         tuple(read),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from lab.preferences.best_of_n import kl_of_best_of_n
 from lab.preferences.choosing import Choice
 from tabs.rendering import INK, calm
 from tabs.reward.render.texts import completion_html, reading_table, score, signed
@@ -33,7 +34,8 @@ def choice_board(found: Choice) -> str:
         ("learned reward", signed(found.chosen.reward)),
         ("true score", score(found.chosen.true_score)),
         ("its place by the true rule", place_by_rule(found)),
-        ("KL = log n − (n − 1) / n", f"{found.kl:.2f} nats"),
+        ("KL, from all being as likely", f"{found.kl:.2f} nats"),
+        ("of texts written anew, log n − (n − 1) / n", f"{kl_of_best_of_n(found.n):.2f} nats"),
     ]
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     read = [((str(size), signed(one.reward), score(one.true_score)), one.completion) for size, one in found.read]

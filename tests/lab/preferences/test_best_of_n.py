@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lab.preferences.best_of_n import best_of_n, best_of_n_curve, chances, draw, kl_of_best_of_n
+from lab.preferences.leash import leash
 
 
 @pytest.fixture
@@ -60,6 +61,28 @@ def test_kl_of_the_pool_comes_near(n: int) -> None:
     tied = chances(np.random.default_rng(0).integers(0, 3, size=4000), n)
     chosen = tied[tied > 0]
     assert (chosen * np.log(chosen * 4000)).sum() < kl_of_best_of_n(n) - 0.02
+
+
+@pytest.mark.parametrize(("n", "kl"), [(1, 0.0), (8, 1.262), (64, math.log(64))])
+def test_kl_of_a_small_pool_is_exact(n: int, kl: float) -> None:
+    """What is not put back moves the choice further than texts written anew: the best of all 64 is certain."""
+    rewards = np.random.default_rng(0).normal(size=64)
+    found = best_of_n(rewards, rewards, n)
+    assert found.kl == pytest.approx(kl, abs=0.001)
+    assert found.kl >= kl_of_best_of_n(n)
+    certain = best_of_n(np.zeros(64), rewards, n)  # of equal rewards none is preferred
+    assert certain.kl == pytest.approx(0, abs=1e-9)
+    (mean,) = best_of_n_curve([(rewards, rewards), (np.zeros(64), rewards)], [n])
+    assert mean.kl == pytest.approx(found.kl / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 8, 32, 64])
+def test_no_choice_beats_the_optimal_policy(n: int) -> None:
+    rewards = np.random.default_rng(0).normal(size=64)
+    best = best_of_n(rewards, rewards, n)
+    for beta in (0.01, 0.1, 0.3, 1.0, 3.0):
+        held = leash(rewards, rewards, beta)
+        assert best.reward - beta * best.kl <= held.reward - beta * held.kl + 1e-9
 
 
 def test_curves_average_over_prompts(pool: tuple[np.ndarray, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lab.preferences import PreferenceError
-from lab.preferences.best_of_n import best_of_n_curve
+from lab.preferences.best_of_n import best_of_n, best_of_n_curve
 from lab.preferences.choosing import SIZES, Candidates, Choice, candidates, choose, held_out_prompts, numbered, scale_of
 from lab.preferences.learning import Learnt
 from lab.preferences.pairs import Completion
@@ -74,7 +74,9 @@ def test_the_choice_is_the_highest_reward_of_a_draw_that_grows(page: _RewardPage
     assert len(few.drawn) == 4 and many.drawn[:4] == few.drawn
     assert many.chosen.reward == max(one.reward for one in many.drawn) >= few.chosen.reward
     assert len({one.completion for one in many.drawn}) == 20
-    assert many.kl == pytest.approx(math.log(20) - 19 / 20)
+    assert many.kl == best_of_n(*candidates(learnt)[1].scores, 20).kl > math.log(20) - 19 / 20  # which are put back
+    board = Page(choice_board(many)).text
+    assert f"{many.kl:.2f} nats" in board and f"{math.log(20) - 19 / 20:.2f} nats" in board
     assert [size for size, _ in many.read] == [1, 4, 16, 64]
     assert many.read[1][1] == few.chosen
     other = choose(learnt, RewardSettings(n=4, among=2, draw=6))
