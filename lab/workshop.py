@@ -143,10 +143,10 @@ def class_results(store: Store, class_code: str, machine: str = "machine") -> Cl
 
 
 def _alpha(rankings: Sequence[Ranking]) -> float | None:
-    from lab.preferences.agreement import agreement
+    from lab.preferences.agreement import alpha
 
-    alpha = agreement(rankings).alpha
-    return None if math.isnan(alpha) else alpha
+    found = alpha(rankings)
+    return None if math.isnan(found) else found
 
 
 def guess_lines(store: Store, class_code: str) -> Iterator[str]:

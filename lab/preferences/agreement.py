@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -40,26 +39,52 @@ class Agreement:
 
 def agreement(rankings: Sequence[Ranked | Ranking]) -> Agreement:
     """Return how far annotators agree; of one who ranked the same completions several times the last order counts."""
+    shared = _shared(rankings)
+    sums = [_taus(np.array(list(by.values()))) for by in shared]
+    total, comparisons = sum(one for one, _ in sums), sum(count for _, count in sums)
+    everyone = {annotator for by in shared for annotator in by}
+    tau = total / comparisons if comparisons else float("nan")
+    return Agreement(tau, _alpha(_counts(shared)), len(everyone), len(shared), comparisons)
+
+
+def alpha(rankings: Sequence[Ranked | Ranking]) -> float:
+    """Return Krippendorff's alpha of :func:`agreement` alone."""
+    return _alpha(_counts(_shared(rankings)))
+
+
+def _shared(rankings: Sequence[Ranked | Ranking]) -> list[dict[str, tuple[int, ...]]]:
+    """Return for each set of completions that several ranked the ranks that each annotator gave."""
     sets: dict[tuple[str, tuple[str, ...]], dict[str, tuple[int, ...]]] = defaultdict(dict)
     for given in rankings:
         ranking = Ranked.of(given) if isinstance(given, Ranking) else given
         order = sorted(range(len(ranking.texts)), key=lambda place: ranking.texts[place])  # shown in whatever order
         texts = tuple(ranking.texts[place] for place in order)
         sets[ranking.prompt, texts][ranking.annotator] = dense(tuple(ranking.ranks[place] for place in order))
-    shared = [by for by in sets.values() if len(by) > 1]
-    taus = [kendall_tau_b(a, b) for by in shared for a, b in combinations(by.values(), 2)]
-    known = [tau for tau in taus if not np.isnan(tau)]
-    everyone = sorted({annotator for by in shared for annotator in by})
-    columns = sum(len(next(iter(by.values()))) for by in shared)
-    table = np.full((len(everyone), columns), np.nan)
-    start = 0
-    for by in shared:
-        width = len(next(iter(by.values())))
-        for annotator, ranks in by.items():
-            table[everyone.index(annotator), start : start + width] = ranks
-        start += width
-    tau = float(np.mean(known)) if known else float("nan")
-    return Agreement(tau, krippendorff_alpha(table), len(everyone), len(shared), len(known))
+    return [by for by in sets.values() if len(by) > 1]
+
+
+def _taus(ranks: np.ndarray) -> tuple[float, int]:
+    """Return the sum of Kendall's tau-b over all two of some annotators, and of how many; who ties all is left out.
+
+    Tau is the cosine of the signs of all differences. The sum of the inner products of all two unit vectors follows
+    from their sum, so that a class of hundreds takes no longer than its rankings are many.
+
+    Args:
+        ranks: (annotators, completions).
+    """
+    signs = np.sign(ranks[:, :, None] - ranks[:, None, :]).reshape(len(ranks), -1).astype(float)
+    lengths = np.linalg.norm(signs, axis=1)
+    units = signs[lengths > 0] / lengths[lengths > 0, None]
+    whole = units.sum(axis=0)
+    return float(whole @ whole - len(units)) / 2, len(units) * (len(units) - 1) // 2
+
+
+def _counts(shared: Sequence[dict[str, tuple[int, ...]]]) -> np.ndarray:
+    """Return how often each completion of all sets got each rank, (ranks, completions)."""
+    values = np.arange(1, 1 + max((max(ranks) for by in shared for ranks in by.values()), default=0))
+    tables = [np.array(list(by.values())) for by in shared]
+    found = [(table == values[:, None, None]).sum(axis=1) for table in tables]  # each (ranks, completions of a set)
+    return np.concatenate(found, axis=1) if found else np.zeros((0, 0), int)
 
 
 def dense(ranks: Sequence[int]) -> tuple[int, ...]:
@@ -84,11 +109,16 @@ def krippendorff_alpha(table: np.ndarray) -> float:
     Returns:
         NaN if there is nothing to compare, or if all values are the same.
     """
-    table = table[:, (~np.isnan(table)).sum(axis=0) > 1]
     values = np.unique(table[~np.isnan(table)])
-    if len(values) < 2:
+    return _alpha(np.array([(table == value).sum(axis=0) for value in values]).reshape(len(values), table.shape[1]))
+
+
+def _alpha(counts: np.ndarray) -> float:
+    """Return Krippendorff's alpha from how often each unit has each value, (values in ascending order, units)."""
+    counts = counts[:, counts.sum(axis=0) > 1].astype(float)
+    counts = counts[counts.sum(axis=1) > 0]
+    if len(counts) < 2:
         return float("nan")
-    counts = np.array([(table == value).sum(axis=0) for value in values], dtype=float)  # (values, units)
     sizes = counts.sum(axis=0)
     # Coincidences: pairs of values within a unit, each unit weighing as many values as it has.
     shares = counts / (sizes - 1)

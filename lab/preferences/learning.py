@@ -98,9 +98,9 @@ class Learner:
         return self._learn(settings, people, added, notes, key)
 
     def learn_from(self, settings: RewardSettings, rankings: Sequence[Ranked]) -> Learnt:
-        """As :meth:`learn`, from rankings that are in no store, and from nothing else."""
+        """As :meth:`learn`, from rankings that are in no store, and from nothing else. Nothing of it is kept."""
         alone = settings.model_copy(update={"source": Source.OWN})
-        return self._learn(alone, rankings, (), [], tuple(rankings))
+        return self._learn(alone, rankings, (), [], None)
 
     def _learn(
         self,
@@ -108,8 +108,9 @@ class Learner:
         people: Sequence[Ranking | Ranked],
         added: Added,
         notes: Sequence[str],
-        key: tuple[object, ...],
+        key: tuple[object, ...] | None,
     ) -> Learnt:
+        """Return the model that a key names, which is then kept under it, or one that is not kept."""
         from lab.preferences.annotators import ANNOTATORS, simulate
         from lab.preferences.fitting import fit
         from lab.preferences.pairs import Ranked, pairs_of
@@ -119,7 +120,7 @@ class Learner:
             raise PreferenceError(f"There is no annotator {settings.annotator!r}; there are {', '.join(ANNOTATORS)}.")
         annotator, pool = ANNOTATORS[settings.annotator], load_pool()
         count = settings.rankings if settings.source in (Source.ANNOTATOR, Source.MIX) else 0
-        key = (*key, settings.annotator, count, settings.head, settings.features)
+        key = key and (*key, settings.annotator, count, settings.head, settings.features)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -132,6 +133,8 @@ class Learner:
         fitted = fit(pairs, pool.embed_with(self._embedder.embed), settings.head, settings.features)
         counts = len(people), len(simulated), len(by_hand)
         learnt = Learnt(settings, fitted, pairs, annotator, pool, *counts, tuple(notes))
+        if key is None:
+            return learnt
         with self._lock:
             self._kept[key] = learnt
             while len(self._kept) > KEPT:

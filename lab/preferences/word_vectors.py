@@ -22,14 +22,16 @@ SCALE = 5.0
 def average_words(texts: Sequence[str]) -> np.ndarray:
     """Return the mean input vector of the word pieces and marks of each text, (texts, 384), float32, times ``SCALE``.
 
-    A text without any becomes zero. Of a long text all is read, while the embedder stops after 256 word pieces.
+    A text without any becomes zero. Of a long text all is read, while the embedder stops after 256 word pieces. Halves
+    of characters, which no tokenizer reads, count as question marks, as for the embedder.
 
     Raises:
         ModelUnavailable: if the embedder is not installed.
     """
     tokenizer, table = _loaded()
     rows = np.zeros((len(texts), table.shape[1]), np.float32)
-    for row, encoded in zip(rows, tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
+    texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    for row, encoded in zip(rows, tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
         if encoded.ids:
             row[:] = table[encoded.ids].mean(axis=0) * SCALE
     return rows

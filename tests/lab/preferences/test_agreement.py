@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from lab.preferences.agreement import agreement, dense, kendall_tau_b, krippendorff_alpha
+from lab.preferences.agreement import agreement, alpha, dense, kendall_tau_b, krippendorff_alpha
 from lab.preferences.pairs import Ranked
 
 NAN = float("nan")
@@ -94,10 +96,41 @@ def test_only_what_several_ranked_counts() -> None:
 def test_an_annotator_s_last_word_counts() -> None:
     texts = ("a", "b")
     rankings = [Ranked("p", texts, ranks, who) for who, ranks in (("ann", (1, 2)), ("bob", (2, 1)), ("bob", (1, 2)))]
-    assert agreement(rankings).tau == 1
+    assert agreement(rankings).tau == pytest.approx(1)
     alone = agreement(rankings[:1])
     assert (alone.annotators, alone.sets, alone.comparisons) == (0, 0, 0)
     assert np.isnan(alone.tau)
     assert np.isnan(alone.alpha)
     tied = agreement([Ranked("p", texts, (1, 1), who) for who in "ab"])
     assert (tied.sets, tied.comparisons) == (1, 0)
+
+
+def test_a_class_agrees_as_all_two_of_its_members_do() -> None:
+    generator = np.random.default_rng(4)
+    rankings = []
+    for prompt, people in (("p", 7), ("q", 12), ("r", 1)):
+        for number in range(people):
+            ranks = tuple(generator.integers(1, 4, size=5).tolist()) if number else (2,) * 5  # one ties everything
+            rankings.append(Ranked(prompt, tuple("abcde"), ranks, f"{number}"))
+    taus = [
+        kendall_tau_b(one.ranks, other.ranks)
+        for one, other in combinations(rankings, 2)
+        if one.prompt == other.prompt and not np.isnan(kendall_tau_b(one.ranks, other.ranks))
+    ]
+    found = agreement(rankings)
+    assert found.comparisons == len(taus)
+    assert found.tau == pytest.approx(np.mean(taus))
+    table = np.full((12, 10), NAN)
+    for one in rankings[:19]:
+        start = 0 if one.prompt == "p" else 5
+        table[int(one.annotator), start : start + 5] = dense(one.ranks)
+    assert alpha(rankings) == found.alpha == pytest.approx(krippendorff_alpha(table))
+
+
+def test_a_large_class_is_compared_without_looking_at_all_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand who rank one set are two million pairs: at some ten microseconds each the page would stand still."""
+    monkeypatch.setattr("lab.preferences.agreement.kendall_tau_b", None)
+    rankings = [Ranked("p", tuple("abcd"), (1, 2, 3, 4), f"{number}") for number in range(2000)]
+    found = agreement(rankings)
+    assert found.comparisons == 1_999_000
+    assert found.tau == pytest.approx(1)

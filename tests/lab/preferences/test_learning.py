@@ -92,6 +92,13 @@ def test_ten_thousand_pairs(learner: Learner) -> None:
     assert "300 pairs more" in learnt.notes[0]
 
 
+def test_what_is_learned_from_no_store_is_not_kept(learner: Learner) -> None:
+    given = [Ranked("secret", (" happy joy", " dead grief"), (1, 2))]
+    first = learner.learn_from(SETTINGS, given)
+    assert learner.learn_from(SETTINGS, given) is not first
+    assert learner._kept == {}
+
+
 def test_an_unknown_annotator(learner: Learner) -> None:
     with pytest.raises(PreferenceError, match="There is no annotator"):
         learner.learn(SETTINGS.model_copy(update={"annotator": "<script>"}))
