@@ -15,7 +15,7 @@ class AdapterGone(EngineError, ValueError):
     """An adapter that a row asks for is not loaded, or not any more."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no adapter named {name[:40]!r} any more.")
+        super().__init__(f"The adapter {name[:40]!r} is not there any more.")
 
 
 class ModelUnavailable(VisitorError):

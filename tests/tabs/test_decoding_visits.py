@@ -238,6 +238,13 @@ def test_two_texts_are_never_mixed_in_a_game(server: Server) -> None:
     assert "I do not know" in visitor.value(elem_id="sd-game")
 
 
+def test_a_full_context_is_told(server: Server) -> None:
+    visitor = Visitor(server, link(view="sampler", prompt=PROMPT, picks=".".join(["5"] * 80), max_new_tokens=4))
+    told = [str(p["value"]) for p in visitor.properties.values() if "sd-notes" in str(p.get("value"))]
+    assert any("context of 64 tokens is full" in one for one in told)
+    assert visitor.value(label="picks").count("5") == 62
+
+
 def test_a_text_too_long_for_a_link_is_told(server: Server) -> None:
     visitor = Visitor(server, link(prompt=PROMPT, columns="greedy", max_new_tokens=4))
     visitor.click("Copy link")

@@ -210,9 +210,9 @@ def test_an_adapter_in_single_precision_harms_nobody(wardrobe: Wardrobe) -> None
 def test_an_unknown_adapter_is_refused(wardrobe: Wardrobe) -> None:
     row = Row(PROMPTS[0], GREEDY, max_new_tokens=5)
     for name in ("four", "", "ONE"):
-        with pytest.raises(ValueError, match="no adapter"):
+        with pytest.raises(ValueError, match="is not there any more"):
             wardrobe.engine.submit([row, replace(row, adapter=name)])
-        with pytest.raises(ValueError, match="no adapter"):
+        with pytest.raises(ValueError, match="is not there any more"):
             wardrobe.engine.submit([row, replace(row, adapter="one", blended=((name, 1.0),))])
     assert run_alone(wardrobe.engine, row) == wardrobe.expected(row)
     assert wardrobe.engine.load == (0, 0)
@@ -286,7 +286,7 @@ def test_removing_an_adapter_does_not_change_rows_under_way(wardrobe: Wardrobe) 
         waiting = wardrobe.engine.submit([row])
         wardrobe.engine.remove_adapter("one")
         wardrobe.engine.remove_adapter("one")  # gone already: nothing happens
-        with pytest.raises(ValueError, match="no adapter named 'one' any more"):
+        with pytest.raises(ValueError, match="'one' is not there any more"):
             wardrobe.engine.submit([row])
         gate.open()
         assert written(read(running))[0] == wardrobe.expected(row)

@@ -166,7 +166,7 @@ def test_an_adapter_taken_away_on_the_way_is_told(language_model: LanguageModel,
     running = adapt(language_model, settings, {"mine": "Mine"}, interval=0.0)
     next(running), next(running)  # now it is being written
     language_model.engine.remove_adapter("mine")
-    with pytest.raises(VisitorError, match="no adapter named 'mine' any more"):
+    with pytest.raises(VisitorError, match="'mine' is not there any more"):
         list(running)
     assert language_model.engine.load == (0, 0)
 
