@@ -45,17 +45,19 @@ def voices_of(folder: Path) -> Voices:
 
 
 def write_models(folder: Path) -> None:
-    """Write a base and the four ways to adapt it, as ``training/melody_adapters.py`` writes them."""
+    """Write a base and all ways to adapt it, as ``training/melody_adapters.py`` writes them."""
     import torch
     from safetensors.torch import save_file
 
     from lab.lora import adapter_of, inject, save_peft
+    from lab.music.voices import VOICES, Voice
 
     adapters = folder / "adapters"
     base = tiny_melody_model(0)
     base.save_pretrained(folder / "base")
-    tiny_melody_model(1).save_pretrained(adapters / "bach-full")
-    tiny_melody_model(2).save_pretrained(adapters / "bach-scratch")
+    whole = [voice for voice, about in VOICES.items() if about.trained and voice is not Voice.LAST_BLOCK]
+    for seed, voice in enumerate(whole, 1):
+        tiny_melody_model(seed).save_pretrained(adapters / f"bach-{voice}")
     (adapters / "bach-last-block").mkdir()
     last = ("transformer.h.1.", "transformer.ln_f.")
     other = dict(tiny_melody_model(3).named_parameters())

@@ -78,7 +78,7 @@ def test_every_voice_is_served(voices: Voices, pieces: list[Piece]) -> None:
     assert len({piece.written for piece in pieces}) == len(Voice)  # each has a model, or a header, of its own
     engines = {voice: voices.engine(voice) for voice in Voice}
     assert engines[Voice.FOLK] is engines[Voice.HEADER] is engines[Voice.LORA]
-    assert len(set(engines.values())) == 4
+    assert len(set(engines.values())) == len(Voice) - 2
     for piece in pieces:
         assert piece.mean_log_probability < 0 < piece.entropy
 
