@@ -179,6 +179,28 @@ def test_stopping_keeps_the_best(model: LanguageModel, workers: list[Worker], sc
     assert now.phase is Phase.DONE and now.best_step == 1 and not now.notes and not alive(workers[0])
 
 
+def test_a_silent_process_is_ended_and_what_it_gained_stays(
+    model: LanguageModel, workers: list[Worker], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(step(0, 5.0), step(1, 4.5, adapter_for(model)))
+    line = Line()
+    for now in train(model, TEXT, SETTINGS, threading.Event(), line=line):
+        if now.step == 1:
+            monkeypatch.setattr(live_training, "SILENCE", 0.0)  # from now on the first pause is too long
+    assert now.phase is Phase.DONE and now.best_step == 1 and now.notes == (live_training.STUCK,)
+    assert not alive(workers[0]) and len(line) == 0
+
+
+def test_nobody_trains_for_ever(
+    model: LanguageModel, workers: list[Worker], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_training, "MAX_SECONDS", 0.0)
+    script(step(0, 5.0), step(1, 4.5, adapter_for(model)), step(2, 4.0, adapter_for(model)))
+    with pytest.raises(TuningError, match="so that others get their turn"):
+        list(train(model, TEXT, SETTINGS, threading.Event(), line=Line()))
+    assert not alive(workers[0])
+
+
 def test_leaving_frees_the_place_and_ends_the_process(
     model: LanguageModel, workers: list[Worker], script: Script
 ) -> None:
