@@ -8,6 +8,8 @@ import math
 import struct
 from pathlib import Path
 
+BUFFER = "position_ids"  # a model's count of its positions, which older files hold beside the weights
+
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return name and shape of each tensor of a safetensors file, from its header alone.
@@ -29,9 +31,10 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def weights(folder: Path) -> tuple[int, int]:
-    """Return number of parameters and bytes of the safetensors files in a folder."""
+    """Return number of parameters, buffers left out, and bytes of the safetensors files in a folder."""
     files = sorted(folder.glob("*.safetensors"))
-    parameters = sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
+    shapes = [tensor for file in files for tensor in tensor_shapes(file).items()]
+    parameters = sum(math.prod(shape) for name, shape in shapes if name.rpartition(".")[2] != BUFFER)
     return parameters, sum(file.stat().st_size for file in files)
 
 

@@ -43,7 +43,10 @@ def compare_pairs(
     model: str = BUILT_IN,
     progress: Progress = silent,
 ) -> list[PairFigures]:
-    """Return how alike the texts of each pair are. The weights of words are those of all texts that ship.
+    """Return how alike the texts of each pair are.
+
+    How rare a word is, is counted in these texts and those of the pairs that ship, each once: so a pair that ships has
+    the same figures whether it is compared alone or by :func:`probe`.
 
     Raises:
         ModelUnavailable: if the model cannot be loaded.
@@ -51,10 +54,12 @@ def compare_pairs(
     prime(embedder)
     firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
     meant = np.sum(embedder.embed(firsts, model, progress) * embedder.embed(seconds, model, progress), axis=1)
-    words = tf_idf([*firsts, *seconds, *(text for kind in load_pairs() for two in kind.pairs for text in two)])
-    shared = np.sum(words[: len(pairs)] * words[len(pairs) : 2 * len(pairs)], axis=1)
+    shipped = [text for kind in load_pairs() for two in kind.pairs for text in two]
+    texts = list(dict.fromkeys([*firsts, *seconds, *shipped]))
+    words, row = tf_idf(texts), {text: number for number, text in enumerate(texts)}
+    shared = [float(words[row[a]] @ words[row[b]]) for a, b in pairs]
     return [
-        PairFigures(a, b, float(np.clip(cosine, -1, 1)), float(np.clip(overlap, 0, 1)))
+        PairFigures(a, b, float(np.clip(cosine, -1, 1)), min(max(overlap, 0.0), 1.0))
         for (a, b), cosine, overlap in zip(pairs, meant, shared, strict=True)
     ]
 

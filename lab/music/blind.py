@@ -1,7 +1,8 @@
 """The blind test: clips of real and machine-made melodies in a random order, to be told apart by ear.
 
-Nothing is shown of a clip but its sound. All are cut at the end of a phrase to about the same length, and played on the
-same instrument; the real tunes are from the test split, so the models have never heard them.
+Nothing is shown of a clip but its sound. Long ones are cut at the first end of a phrase after 32 quarters; shorter ones
+stay whole, so lengths differ. All are played on the same instrument; the real tunes are from the test split, so the
+models have never heard them.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lab.arc import GPT2_SHAPE, LORA, SCRATCH, TRANSFER, Row, _bach, _styles, _ways, arc, collection_size, log_entries
+from lab.embeddings.model import PACKAGE
 from lab.music.voices import VOICES, About
-from lab.sizes import gpt2_parameters, tensor_shapes, weights
+from lab.sizes import gpt2_parameters, package_weights, tensor_shapes, weights
 from lab.source import ROOT
 
 
@@ -58,6 +59,15 @@ def test_the_formula_counts_what_ships(folder: str) -> None:
     config = json.loads((ROOT / "assets" / folder / "config.json").read_text(encoding="utf-8"))
     counted = gpt2_parameters(config["vocab_size"], config["n_positions"], config["n_embd"], config["n_layer"])
     assert counted == weights(ROOT / "assets" / folder)[0]
+
+
+def test_a_count_of_positions_is_no_parameter(tmp_path: Path) -> None:
+    """The sentence encoder's file holds one, and its card counts 22,713,216 parameters."""
+    shapes = {"embeddings.position_ids": [1, 512], "position_ids": [7], "embeddings.position_embeddings": [3, 2]}
+    safetensors(tmp_path / "model.safetensors", shapes)
+    assert weights(tmp_path)[0] == 6
+    encoder = package_weights(PACKAGE)
+    assert encoder is not None and encoder[0] == 22_713_216
 
 
 def test_the_formula_counts_gpt2() -> None:

@@ -41,6 +41,15 @@ def test_a_pair(embedder: ToyEmbedder) -> None:
     assert abs(other.cosine) < 0.5
 
 
+def test_a_pair_has_the_same_figures_alone_and_among_those_that_ship(embedder: ToyEmbedder) -> None:
+    """Counted twice where the examples are compared, their words would seem less rare there than for a visitor."""
+    for _, pairs in probe(embedder):
+        alone, twice, _ = compare_pairs(embedder, [(pairs[0].first, pairs[0].second)] * 2 + [("Hello", "there")])
+        assert alone == twice
+        (only,) = compare_pairs(embedder, [(pairs[0].first, pairs[0].second)])
+        assert only.overlap == pytest.approx(pairs[0].overlap, abs=1e-9)
+
+
 def test_a_list_each_with_each(embedder: ToyEmbedder) -> None:
     found = compare_all(embedder, ["violin", "cello", "a new one"])
     assert found.cosine.shape == found.overlap.shape == (3, 3)
