@@ -57,6 +57,7 @@ class MelodySettings(Settings):
     tempo: int = Field(96, ge=40, le=200)
     transpose: int = Field(0, ge=-12, le=12)
     synthesizer: str = Field("symusic", max_length=20)
+    method: Voice = Voice.LORA  # of adaptation, of which there is a picture
 
     @field_validator("meter")
     @classmethod
@@ -71,6 +72,13 @@ class MelodySettings(Settings):
         if instrument not in INSTRUMENTS:
             raise ValueError("no such instrument")
         return instrument
+
+    @field_validator("method")
+    @classmethod
+    def _has_a_picture(cls, method: Voice) -> Voice:
+        if not VOICES[method].explanation:
+            raise ValueError("there is no picture of this one")
+        return method
 
     @property
     def chosen(self) -> tuple[Voice, ...]:

@@ -76,11 +76,11 @@ class _LoraPage:
             with gr.Tab(VIEW_TITLES[View.TRAIN], id=View.TRAIN.value) as train_tab:
                 self._train = TrainPanel(services)
             with gr.Tab(VIEW_TITLES[View.WAYS], id=View.WAYS.value) as ways_tab:
-                ways = WaysPanel(services)
+                self._ways = WaysPanel(services)
             with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as inside_tab:
                 self._inside = InsidePanel(services, offered)
         tabs = {View.TOGGLE: toggle_tab, View.TRAIN: train_tab, View.WAYS: ways_tab, View.INSIDE: inside_tab}
-        panels = (self._toggle, self._train, ways, self._inside)
+        panels = (self._toggle, self._train, self._ways, self._inside)
         self._panels: dict[View, Any] = dict(zip(tabs, panels, strict=True))
         simple["column"], simple["step"] = self._toggle.inside.column, self._toggle.inside.step
         simple |= self._inside.components
@@ -89,7 +89,7 @@ class _LoraPage:
             with tabs[view]:  # a panel may have more to show once it knows the controls
                 panel.wire(self._controls)
         with gr.Row(elem_classes="sd-actions") as self._linking:  # a training has a link of its own
-            link_controls("lora", self._query, self._controls.inputs)
+            link_controls("lora", self._whole_query, [*self._ways.components.values(), *self._controls.inputs])
         add_sources(SOURCES)
         add_api(services)
         services.warm_ups.append(lambda: warm_examples(services.models))
@@ -106,7 +106,7 @@ class _LoraPage:
         self._wire_offers()
         self._auto_run, self._link_notes = gr.State(""), gr.State(())
         about = [self._absent, self._tools, self._linking, self._auto_run, self._link_notes]
-        restored = [*self._controls.outputs, *about, *self._train.restored]
+        restored = [*self._controls.outputs, *about, *self._train.restored, *self._ways.restored]
         self.page = Page(restored, self._restore, self._after_restore)
 
     def _query(self, *values: Any) -> str:
@@ -121,6 +121,9 @@ class _LoraPage:
         if settings.model == models.default:
             changes["model"] = ""
         return settings.model_copy(update=changes).to_query()
+
+    def _whole_query(self, ways: Any, steps: Any, *values: Any) -> str:
+        return "&".join(filter(None, [self._query(*values), self._ways.query(ways, steps)]))
 
     def _wire_examples(self) -> None:
         default = self._services.models.default
@@ -196,10 +199,13 @@ class _LoraPage:
         if settings.adapters != AdaptSettings.default("adapters"):
             notes += unshown(settings, offered)
         updates = self._controls.updates(settings, models.default, offered)
+        numbers, more = self._train.restore(query)
+        ways, others = self._ways.restore(query)
+        notes += [*more, *others]
         view = settings.view
         linking = gr.Row(visible=view is not View.TRAIN)
         about = [gr.update(visible=not offered), self._opened(view), linking, view.value, tuple(notes)]
-        return [*updates, *about, *self._train.restore(query)]
+        return [*updates, *about, *numbers, *ways]
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -100,14 +101,14 @@ class TrainPanel:
             component.input(self.run, self.inputs, self.outputs, trigger_mode="always_last", **PRIVATE)
         self._text.wire(self._status, self._title)
         with gr.Row(elem_classes="sd-actions"):
-            link_controls("lora", self._query, numbers)
+            link_controls("lora", self._query, self.inputs)
 
-    def restore(self, query: Mapping[str, str]) -> list[Any]:
-        """Return what a link says about the numbers of a training, nothing new where it says nothing."""
+    def restore(self, query: Mapping[str, str]) -> tuple[list[Any], list[str]]:
+        """Return what a link says about the numbers of a training, nothing new where it says nothing, and notes."""
         if not any(name in query for name in NAMES):
-            return [gr.skip()] * len(self.components)
-        settings, _ = LiveSettings.lenient({name: query[name] for name in NAMES if name in query})
-        return [_shown(settings, name) for name in self.components]
+            return [gr.skip()] * len(self.components), []
+        settings, notes = LiveSettings.lenient({name: query[name] for name in NAMES if name in query})
+        return [_shown(settings, name) for name in self.components], notes
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Say how long a training would take. Nobody's link starts one."""
@@ -175,9 +176,10 @@ class TrainPanel:
         seconds = estimate(self._models.get(name), settings, ESTIMATED_TOKENS)
         return message(f"{settings.steps} steps: {duration(seconds)} on this machine once it is your turn.")
 
-    def _query(self, *numbers: Any) -> str:
+    def _query(self, name: str, *numbers: Any) -> str:
         settings = _settings(numbers)[0].model_dump(include=set(NAMES))
-        return f"view=train&{LiveSettings(**settings).to_query()}"
+        model = "" if name in (None, "", self._models.default) else f"&{urlencode({'model': name})}"
+        return f"view=train{model}&{LiveSettings(**settings).to_query()}"
 
 
 def _add_numbers() -> dict[str, Any]:

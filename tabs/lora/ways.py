@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 from gradio.context import Context
@@ -33,6 +34,7 @@ from tabs.rendering import message, notes_html
 from tabs.runs import Runs
 
 WIDTHS = ["200px", "130px", "100px", "130px", "110px", "110px", "150px", "150px"]
+NO_WAY = "none"  # in a link and in settings
 NOT_MEASURED = "The table of all ways is not here. `python -m training.adaptation_methods` makes it."
 WORDS = (
     "**Full fine-tuning** moves every weight, **last block** those of the last one. **LoRA** puts thin matrices of "
@@ -100,6 +102,11 @@ class WaysPanel:
         """Components that :meth:`run` sets."""
         return [self._measured, self._status]
 
+    @property
+    def restored(self) -> list[Any]:
+        """Components that a link fills in."""
+        return [*self.components.values(), self._live]
+
     def wire(self, controls: Any) -> None:
         """Connect everything; of the page's controls the choice of the model is used."""
         self.inputs: list[Any] = []
@@ -115,10 +122,25 @@ class WaysPanel:
         figure = gr.skip() if table is None else gr.update(value=ways_plot(measured_points(table)), visible=True)
         yield [figure, notes_html(notes)]
 
+    def query(self, ways: Sequence[str], steps: Any) -> str:
+        """Return what a link says of the controls: nothing where they are as they were at first."""
+        return urlencode(_settings(ways, steps)[0].model_dump(exclude_defaults=True))
+
+    def restore(self, query: Mapping[str, str]) -> tuple[list[Any], list[str]]:
+        """Return what a link says of ``restored``, nothing new where it says nothing, and notes."""
+        named = {name: query[name] for name in self.components if name in query}
+        if not named:
+            return [gr.skip()] * len(self.restored), []
+        settings, notes = WaysSettings.lenient(named)
+        unknown = [name for name in settings.ways.split(",") if name.strip() not in {*WAYS, NO_WAY, ""}]
+        if unknown:
+            notes.append(f"ways: there is no way {unknown[0][:40]!r}; the ways are {', '.join(WAYS)}.")
+        return [[way.name for way in settings.chosen], settings.way_steps, gr.update(open=True)], notes
+
     def start(self, *values: Any) -> Iterator[list[Any]]:
         """Train in the chosen ways, and show what each gave."""
         text, name, ways, steps, runs, wish = values
-        settings, notes = WaysSettings.lenient({"ways": ",".join(ways or []) or "none", "way_steps": steps})
+        settings, notes = _settings(ways, steps)
         yield from runs.follow(self._compare(text, name, settings, notes, wish.anew()), lambda update: update)
 
     def _compare(
@@ -142,6 +164,11 @@ class WaysPanel:
                 yield [state_of(now) + (notes_html(notes) if now.phase is Phase.DONE else ""), *figures]
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]
+
+
+def _settings(ways: Sequence[str], steps: Any) -> tuple[WaysSettings, list[str]]:
+    chosen = [name for name in WAYS if name in (ways or ())]  # in their order, whatever was ticked first
+    return WaysSettings.lenient({"ways": ",".join(chosen) or NO_WAY, "way_steps": steps})
 
 
 def _figures(now: WaysSnapshot) -> list[Any]:

@@ -48,7 +48,7 @@ class Controls(NamedControls):
                     values.append(bool(value))
                 case "voices":
                     values.append([str(voice) for voice in settings.chosen])
-                case "mode" | "view":
+                case "mode" | "view" | "method":
                     values.append(str(value))
                 case "synthesizer":
                     values.append(value if value in synthesizers() else "symusic")

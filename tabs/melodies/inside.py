@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
+from lab.music.composing import MelodySettings
 from lab.music.voices import VOICES, Voice, training_table
 from tabs.melodies.render.figures import LOSS_COLUMNS, anatomy, loss_table
 from tabs.page import PRIVATE
+from tabs.rendering import notes_html
 
 METHODS = {
     str(voice): f"{about.title} (none)" if about.is_base else about.title
@@ -22,14 +25,15 @@ class InsidePanel:
     """The picture and the table."""
 
     def __init__(self) -> None:
-        table = training_table()
+        table, shown = training_table(), str(MelodySettings.default("method"))
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                self._method = gr.Radio(
-                    [(title, name) for name, title in METHODS.items()], value="lora", label="Method of adaptation"
+                self.method = gr.Radio(
+                    [(title, name) for name, title in METHODS.items()], value=shown, label="Method of adaptation"
                 )
-                self._words = gr.Markdown(VOICES[Voice.LORA].explanation)
-            self._picture = gr.HTML(anatomy(LAYERS, "lora", table))
+                self._status = gr.HTML("")
+                self._words = gr.Markdown(VOICES[Voice(shown)].explanation)
+            self._picture = gr.HTML(anatomy(LAYERS, shown, table))
         gr.Dataframe(
             loss_table(table),
             headers=LOSS_COLUMNS,
@@ -43,13 +47,23 @@ class InsidePanel:
             "overlap, the difference may be chance."
         )
 
+    @property
+    def inputs(self) -> list[Any]:
+        """What :meth:`run` takes."""
+        return [self.method]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that :meth:`run` sets."""
+        return [self._status, self._words, self._picture]
+
     def wire(self) -> None:
         """Connect the choice of the method."""
-        shown = [self._words, self._picture]
-        self._method.input(self._show, self._method, shown, trigger_mode="always_last", queue=False, **PRIVATE)
+        self.method.input(self.run, self.inputs, self.outputs, trigger_mode="always_last", queue=False, **PRIVATE)
 
-    @staticmethod
-    def _show(method: str) -> list[Any]:
+    def run(self, method: str, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
+        """Show a method, and notes on the link that asked for it."""
         if method not in METHODS:
-            return [gr.skip(), gr.skip()]
-        return [VOICES[method].explanation, anatomy(LAYERS, method, training_table())]
+            yield [gr.skip()] * 3
+        else:
+            yield [notes_html(notes), VOICES[method].explanation, anatomy(LAYERS, method, training_table())]

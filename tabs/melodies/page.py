@@ -95,12 +95,13 @@ class _MelodiesPage:
             with gr.Tab(VIEW_TITLES[View.BLIND], id=View.BLIND.value) as blind_tab:
                 self._blind = BlindPanel(services)
             with gr.Tab(VIEW_TITLES[View.INSIDE], id=View.INSIDE.value) as inside_tab:
-                inside = InsidePanel()
+                self._inside = InsidePanel()
+                components["method"] = self._inside.method
         self._controls = Controls(components)
         for panel in (self._compare, self._morph):
             panel.wire(self._controls)
         self._blind.wire()
-        inside.wire()
+        self._inside.wire()
         with gr.Row(elem_classes="sd-actions"):
             link_controls("melodies", self._query, self._controls.all)
         add_sources(SOURCES)
@@ -138,6 +139,7 @@ class _MelodiesPage:
 
     def _after_restore(self, restored: Any) -> None:
         """After a link has filled the controls, run what it asks for."""
-        for view, panel in ((View.COMPARE, self._compare), (View.MORPH, self._morph)):
+        panels = {View.COMPARE: self._compare, View.MORPH: self._morph, View.INSIDE: self._inside}
+        for view, panel in panels.items():
             run = only_if(view, panel.run, len(panel.outputs))
             restored.then(run, [self._auto_run, self._link_notes, *panel.inputs], panel.outputs, **PRIVATE)

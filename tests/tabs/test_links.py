@@ -19,6 +19,7 @@ import pytest
 from lab.embeddings.concepts import load_lists, load_senses
 from lab.settings import Settings
 from lab.text.live_training import LiveSettings
+from lab.text.live_ways import WaysSettings
 from lab.text.models import GPT2, Models
 from lab.text.strategies import SAMPLERS
 from tabs import TABS
@@ -50,6 +51,7 @@ ALLOWED: dict[str, dict[str, tuple[Any, ...]]] = {  # of each tab's settings: wh
         "voices": ("folk", "header,last-block,full,scratch"),
         "instrument": ("Piano", "Violin"),
         "synthesizer": ("symusic",),
+        "method": ("folk", "full", "scratch"),
     },
     "lora": {
         "model": (GPT2,),
@@ -68,13 +70,10 @@ LEFT_OUT = {
     "Clip 1 is": "the blind test: a link would give the answer away",
     "Clip 2 is": "likewise",
     "Clip 3 is": "likewise",
-    "Method of adaptation": "which table is read",
     "Your text": "a text to train on, up to megabytes; it stays with the visitor",
     "Title": "of an adapter of the visitor's own, which is nobody else's",
     "Samples go on from": "likewise",
     "Adapter to save": "likewise",
-    "Ways": "a training: nobody's link starts one",
-    "steps of each": "likewise",
     "Rank": "for oneself or for the class: the link's class decides where it leads",
     "Download": "whose rankings a file is to have",
     "or one of these": "fills the prompt, which the link has",
@@ -182,13 +181,42 @@ def test_all_settings_come_back_together(tabs: dict[str, Built], slug: str) -> N
         assert (notes, found) == ([], wanted)
 
 
-def test_a_training_has_a_link_of_its_own(tabs: dict[str, Built]) -> None:
+@pytest.mark.parametrize("model", ["", GPT2])
+def test_a_training_has_a_link_of_its_own(tabs: dict[str, Built], model: str) -> None:
     tab = tabs["lora"]
     wanted = LiveSettings(rank=16, alpha=24.5, steps=70, learning_rate=0.003, targets="attention")
     query = dict(parse_qsl(wanted.to_query()))
-    made = tab.linked({"tab": "lora", "view": "train"} | query, 1)
-    assert (made.pop("tab"), made.pop("view")) == ("lora", "train")
+    made = tab.linked({"tab": "lora", "view": "train", "model": model} | query, 1)
+    assert (made.pop("tab"), made.pop("view"), made.pop("model", "")) == ("lora", "train", model)
     assert LiveSettings.lenient(made) == (wanted, [])
+
+
+def test_ways_to_compare_are_in_the_link(tabs: dict[str, Built]) -> None:
+    for ways, steps in (("full,prompt", 3), ("last-block", 15), ("none", 60)):
+        made = tabs["lora"].linked({"tab": "lora", "view": "ways", "ways": ways, "way_steps": str(steps)})
+        assert made["view"] == "ways"
+        names = [way.name for way in WaysSettings(ways=ways).chosen]
+        found, notes = WaysSettings.lenient({name: made[name] for name in WaysSettings.model_fields if name in made})
+        assert ([way.name for way in found.chosen], found.way_steps, notes) == (names, steps, [])
+    usual = tabs["lora"].linked({"tab": "lora", "view": "ways"})
+    assert usual.keys().isdisjoint(WaysSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"view": "train", "rank": "500"}, "rank: 500 is outside"),
+        ({"view": "train", "targets": "everything"}, "targets: everything is not possible"),
+        ({"view": "ways", "way_steps": "999"}, "way_steps: 999 is outside"),
+        ({"view": "ways", "ways": "full,magic"}, "ways: there is no way 'magic'"),
+        ({"view": "inside", "method": "header"}, "method: header is not possible"),
+    ],
+)
+def test_what_a_link_says_wrong_is_noted(tabs: dict[str, Built], query: dict[str, str], told: str) -> None:
+    tab = tabs["melodies" if "method" in query else "lora"]
+    updates = tab.page.restore({"tab": tab.slug} | query)
+    notes = [note for value in updates if isinstance(value, tuple) for note in value if isinstance(note, str)]
+    assert len(notes) == 1 and notes[0].startswith(told)
 
 
 @pytest.mark.parametrize("slug", [tab.slug for tab in TABS])

@@ -191,10 +191,12 @@ def test_a_newer_run_takes_the_place_of_the_older(panel: TrainPanel, say: Say) -
 def test_strange_numbers_are_noted(panel: TrainPanel) -> None:
     (shown,) = next(panel.run("", 0, float("nan"), "everything", 10**9, "fast"))
     assert shown.count("<li>") == 5 and "400 steps" in shown
-    assert panel.restore({}) == [gr.skip()] * len(NAMES)
-    query = panel._query(8, 16, "mlp", 30, 0.01)
+    assert panel.restore({}) == ([gr.skip()] * len(NAMES), [])
+    query = panel._query("", 8, 16, "mlp", 30, 0.01)
     assert query.startswith("view=train&") and "rank=8" in query and "seed" not in query
-    assert panel.restore({"rank": "8", "targets": "mlp", "steps": "nan"}) == [8, 8.0, "mlp", 60, 0.003]
+    numbers, notes = panel.restore({"rank": "8", "targets": "mlp", "steps": "nan"})
+    assert numbers == [8, 8.0, "mlp", 60, 0.003]
+    assert len(notes) == 1 and notes[0].startswith("steps: nan is not possible")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_a_link_opens_with_its_melodies(server: Server) -> None:
     assert visitor.value(elem_id="sd-melodies") != before
 
 
+def test_a_link_opens_the_picture_of_a_method(server: Server) -> None:
+    for link, method, note in (("full", "full", ""), ("header", "lora", "method: header is not possible")):
+        visitor = Visitor(server, f"tab=melodies&view=inside&method={link}")
+        assert visitor.value(label="Method of adaptation") == method
+        shown = [str(properties.get("value")) for properties in visitor.properties.values()]
+        assert VOICES[method].explanation in shown
+        assert any(note in text for text in shown)
+
+
 def test_without_a_link_nothing_runs(server: Server) -> None:
     visitor = Visitor(server)
     assert Page(visitor.value(elem_id="sd-melodies")).find("article") == []
