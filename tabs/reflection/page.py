@@ -29,8 +29,9 @@ choice.</p>
 """
 WORDS = """
 **Gain**: by how much the loss on the new style (Bach, or an author) fell against the model before. **Forgetting**: by
-how much the loss on the old style rose; of an adapter, while it is switched on. Both on texts and tunes that no
-model has seen. Everything is read from what ships with the app: sizes from the files, time and losses from the logs of
+how much the loss on the old style rose; of an adapter, while it is switched on. Both on texts and tunes that were not
+trained on; but the base has read the books of all styles other than Shakespeare's, which leaves less to gain there.
+Everything is read from what ships with the app: sizes from the files, time and losses from the logs of
 the runs. Click a heading to sort.
 """
 # The notes never leave this browser, except to become the file that is asked for. Each box writes its own note only, so
