@@ -46,8 +46,8 @@ def add_api(services: Services) -> None:
         opening is ABC notation in eighths, in C major or A minor; voices are separated by commas: folk, header,
         last-block, lora, full, scratch. mask forbids what would break a bar, cadence an end on another note than the
         tonic, originality a run of 12 intervals that a training tune has. Returns for each its notes (pitch as MIDI
-        number, start and duration in quarters), measures, files (MIDI and WAV in base64, MusicXML as text); and notes
-        on changed arguments.
+        number, start and duration in quarters), measures, files (MIDI and WAV in base64, MusicXML as text), of which
+        the WAV has the first four minutes; and notes on changed arguments.
         """
         given = locals()
         settings, notes = MelodySettings.lenient(
