@@ -87,6 +87,7 @@ def test_emoji_and_writing_from_right_to_left(desktop: Visitor) -> None:
 
 def test_markup_is_text(desktop: Visitor) -> None:
     desktop.opens(**SHORT | {"prompt": MARKUP[0], "step": 2})
+    expect(desktop.prompt).to_have_value(MARKUP[0])  # what is typed while a link arrives is typed into its text
     for prompt in MARKUP:
         desktop.prompt.fill(prompt)
         desktop.press("Generate")
