@@ -41,7 +41,7 @@ class AttackPanel:
         self._shared, self._fooling = shared, fooling
         gr.Markdown(INTRODUCTION)
         with gr.Row(elem_classes="sd-actions"):
-            budget = slider(RewardSettings, "budget", "Words it may insert", min_width=200)
+            budget = slider(RewardSettings, "budget", "Words it may insert", min_width=280)
             self._attack = gr.Button("Attack", variant="primary", min_width=110, scale=0)
             self._stop = gr.Button("Stop", min_width=90, scale=0)
             self.status = gr.HTML("", elem_classes="sd-status")

@@ -101,7 +101,7 @@ def ways_plot(points: Sequence[Point]) -> Figure:
 def ways_table(table: Mapping[str, Any]) -> list[list[str]]:
     """Return the table that ships as rows, the base first."""
     base = table["base"]
-    rows = [["Base, not adapted", "0", "0 %", "–", "–", "–", f"{base['style_loss']:.3f}", f"{base['prose_loss']:.3f}"]]
+    rows = [["Base, not adapted", "0", "0%", "–", "–", "–", f"{base['style_loss']:.3f}", f"{base['prose_loss']:.3f}"]]
     for run in table["runs"]:
         way = way_of(run["method"], run["rank"])
         rows.append(

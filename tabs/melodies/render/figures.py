@@ -155,7 +155,7 @@ def loss_table(table: Mapping[str, Any]) -> list[list[str]]:
     """Return for the base and each method: trained parameters, seconds, and losses in nats per note over the seeds."""
     base = table["base"]
     total = base["parameters"]
-    rows = [["Folk (no adaptation)", "0", "0 %", "–", f"{base['test_bach']:.2f}", f"{base['test_folk']:.2f}"]]
+    rows = [["Folk (no adaptation)", "0", "0%", "–", f"{base['test_bach']:.2f}", f"{base['test_folk']:.2f}"]]
     for method in dict.fromkeys(run["method"] for run in table["runs"]):
         runs = [run for run in table["runs"] if run["method"] == method]
         trained = runs[0]["trainable_parameters"]
