@@ -20,7 +20,6 @@ from tabs.runs import Runs
 from tabs.waiting import wait_for
 
 EMPTY = "Choose an opening and press Compose: every voice goes on from it, with the same seed."
-NO_FIGURES = [gr.skip(), gr.skip()]
 
 
 class ComparePanel:
@@ -71,7 +70,10 @@ class ComparePanel:
 
     @staticmethod
     def _stopped(update: list[Any]) -> list[Any]:
-        return [message("Stopped."), *update[1:]]
+        _, board, pieces, *figures = update
+        if isinstance(pieces, tuple):  # else nothing is shown yet, and what was before stays
+            figures = measured(pieces)
+        return [message("Stopped."), board, pieces, *figures]
 
     def _compose(self, settings: MelodySettings, notes: list[str]) -> Iterator[list[Any]]:
         keep = [gr.skip()] * 4
@@ -93,9 +95,7 @@ class ComparePanel:
                 if number < len(pieces):
                     words = f"Engraving and playing, {number} of {len(pieces)} …"
                     yield [message(words), cards(made), tuple(pieces[:number]), *keep[2:]]
-            plot = gr.update(value=measure_plot(pieces), visible=True)
-            table = gr.update(value=measure_table(pieces), headers=[*MEASURE_COLUMNS, *titles(pieces)], visible=True)
-            yield [self._told(pieces, notes), cards(made), tuple(pieces), plot, table]
+            yield [self._told(pieces, notes), cards(made), tuple(pieces), *measured(pieces)]
         except VisitorError as error:
             yield [message(str(error), alert=True), *keep]
 
@@ -117,6 +117,15 @@ class ComparePanel:
         return [message("The same melodies, played anew."), cards(made)]
 
 
-def titles(pieces: list[Piece]) -> list[str]:
+def measured(pieces: Sequence[Piece]) -> list[Any]:
+    """Return plot and table of the pieces' measures."""
+    headers = [*MEASURE_COLUMNS, *titles(pieces)]
+    return [
+        gr.update(value=measure_plot(pieces), visible=True),
+        gr.update(value=measure_table(pieces), headers=headers, visible=True),
+    ]
+
+
+def titles(pieces: Sequence[Piece]) -> list[str]:
     """Return the pieces' titles."""
     return [VOICES[piece.voice].title for piece in pieces]

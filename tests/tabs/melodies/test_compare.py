@@ -186,9 +186,10 @@ def test_a_run_can_be_stopped(tab: Tab) -> None:
     first = next(update for update in run if isinstance(update[1], str))
     assert len(articles(first[1])) == 1
     runs.stop()
-    *_, (status, board, pieces, *_) = run
+    *_, (status, board, pieces, _, table) = run
     assert "Stopped." in status
     assert len(articles(board)) == len(pieces) == 2
+    assert table["headers"][-2:] == titles(board)  # the measures are those of what is shown
     # What is played in another manner is what is shown, not the run before.
     _, again = tab.compare.play_again(*tab.values(voices="folk,lora,full", instrument="Flute"), pieces)
     assert titles(again) == titles(board)
