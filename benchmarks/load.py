@@ -4,8 +4,9 @@
 
 Each visitor does one thing after another, chosen by chance from all tabs, and pauses some seconds between them as those
 who read do. Reported are errors, the median and the 95th percentile of every action against one visitor alone, and the
-server's memory, threads and open files before, during and after. The visitors are threads of this process, on the same
-machine: where it has two cores they share them with the server, so what they do themselves is in every figure.
+server's memory, threads and open files before, during and after. The visitors are threads of a few processes, so that
+they do not wait for each other as those of one interpreter would; but they are on the same machine: where it has two
+cores they share them with the server, so what they do themselves is in every figure.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.report import Figure, parser, report
 from benchmarks.serving import free_port, serving
 
+PROCESSES = 6  # in which the visitors are
 PROMPTS = ("Once upon a time", "The captain opened the letter and", "“I never said so,” she answered,", "It was a dark")
 TEXTS = (
     "He caught a bass.",
@@ -126,6 +130,12 @@ class Tally:
         else:
             self.seconds[name].append(time.perf_counter() - started)
 
+    def add(self, other: Tally) -> None:
+        """Count what other visitors did, too."""
+        self.errors += other.errors
+        for name, seconds in other.seconds.items():
+            self.seconds[name] += seconds
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -169,26 +179,37 @@ def alone(url: str, rounds: int) -> Tally:
     return tally
 
 
-def crowd(url: str, pid: int, visitors: int, seconds: float, pause: tuple[float, float]) -> tuple[Tally, list[Usage]]:
-    """Many visitors at once, with what the server holds every second."""
-    tally, stop = Tally(), threading.Event()
+def visits(url: str, numbers: Sequence[int], seconds: float, pause: tuple[float, float]) -> Tally:
+    """Some visitors at once, each a thread, for some seconds; what they began by then they finish."""
+    tally = Tally()
+    visitors = [Visitor(url, number) for number in numbers]
+    until = time.monotonic() + seconds
 
-    def visit(number: int) -> None:
-        visitor = Visitor(url, number)
-        while not stop.wait(visitor.dice.uniform(*pause)):
+    def visit(visitor: Visitor) -> None:
+        while (reading := visitor.dice.uniform(*pause)) < until - time.monotonic():
+            time.sleep(reading)
             tally.do(visitor, visitor.dice.choice(list(ACTIONS)))
 
-    threads = [threading.Thread(target=visit, args=[number]) for number in range(1, visitors + 1)]
+    threads = [threading.Thread(target=visit, args=[visitor]) for visitor in visitors]
     for thread in threads:
         thread.start()
-    held = []
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        time.sleep(1)
-        held.append(usage(pid))
-    stop.set()
     for thread in threads:
         thread.join()
+    return tally
+
+
+def crowd(
+    url: str, pid: int, visitors: int, seconds: float, pause: tuple[float, float], processes: int = PROCESSES
+) -> tuple[Tally, list[Usage]]:
+    """Many visitors at once, with what the server holds every second."""
+    tally, held = Tally(), []
+    shares = [range(first, visitors + 1, processes) for first in range(1, processes + 1)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        running = [pool.submit(visits, url, share, seconds, pause) for share in shares]
+        while wait(running, 1).not_done:
+            held.append(usage(pid))
+    for one in running:
+        tally.add(one.result())
     return tally, held
 
 
@@ -254,7 +275,7 @@ def main() -> None:
             Figure("files_after", "open files after the crowd", after.files),
         ],
         facts={
-            "visitors": str(arguments.visitors),
+            "visitors": f"{arguments.visitors} in {PROCESSES} processes",
             "seconds": f"{arguments.seconds:g}",
             "pause": "{:g} to {:g} s".format(*arguments.pause),
             "cores": str(os.cpu_count()),

@@ -1,0 +1,52 @@
+"""The crowd of the load benchmark: who counts what, and that errors are seen."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from benchmarks import load
+from benchmarks.load import ACTIONS, Tally, percentile, slope, visits
+
+
+class Calm:
+    """A visitor whose actions take no time."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self.dice = random.Random(number)
+
+    def opens(self) -> None:
+        """It goes well."""
+
+    def embeds(self) -> None:
+        """It does not."""
+        raise ValueError("not now")
+
+
+def test_visitors_act_until_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr(load, "Visitor", Calm)
+    monkeypatch.setattr(load, "ACTIONS", {"page": Calm.opens, "embed": Calm.embeds})
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    tally = visits("", [1], seconds=100, pause=(1, 2))
+    assert 90 <= len(tally.seconds["page"]) + len(tally.errors) <= 100
+    assert set(tally.errors) == {"embed: ValueError: not now"}
+
+
+def test_what_all_did_is_added() -> None:
+    one, other = Tally(), Tally()
+    one.seconds["page"] += [1.0]
+    other.seconds["page"] += [2.0]
+    other.seconds["rank"] += [3.0]
+    other.errors.append("rank: it broke")
+    one.add(other)
+    assert dict(one.seconds) == {"page": [1.0, 2.0], "rank": [3.0]} and one.errors == ["rank: it broke"]
+
+
+def test_measures() -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 3.0 and percentile([1.0], 0.95) == 1.0
+    assert slope([10.0, 11.0, 12.0]) == pytest.approx(60.0)
+    assert {"decode", "page", "reward"} <= ACTIONS.keys()
