@@ -225,9 +225,11 @@ def slope(values: Sequence[float]) -> float:
 
 
 def figures(single: Tally, many: Tally) -> list[Figure]:
-    """Return times of every action, alone and in the crowd."""
+    """Return times of every action, alone and in the crowd; in a short run nobody may have come to one of them."""
     found = []
     for name in ACTIONS:
+        if not (single.seconds[name] and many.seconds[name]):
+            continue
         base = statistics.median(single.seconds[name])
         late = percentile(many.seconds[name], 0.95)
         aim = "<= 6" if name in GENERATION else "<= 3"

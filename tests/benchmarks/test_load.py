@@ -8,7 +8,7 @@ import time
 import pytest
 
 from benchmarks import load
-from benchmarks.load import ACTIONS, Tally, percentile, slope, visits
+from benchmarks.load import ACTIONS, Tally, figures, percentile, slope, visits
 
 
 class Calm:
@@ -44,6 +44,15 @@ def test_what_all_did_is_added() -> None:
     other.errors.append("rank: it broke")
     one.add(other)
     assert dict(one.seconds) == {"page": [1.0, 2.0], "rank": [3.0]} and one.errors == ["rank: it broke"]
+
+
+def test_an_action_that_nobody_came_to_has_no_figures() -> None:
+    single, many = Tally(), Tally()
+    for name in ACTIONS:
+        single.seconds[name] += [1.0, 2.0, 3.0]
+    many.seconds["decode"] += [4.0, 8.0]
+    values = {figure.name: figure.value for figure in figures(single, many)}
+    assert values == {"decode_alone_s": 2.0, "decode_median_s": 6.0, "decode_p95_s": 8.0, "decode_p95_ratio": 4.0}
 
 
 def test_measures() -> None:
