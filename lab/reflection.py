@@ -93,8 +93,8 @@ QUESTIONS = (
     Question(
         "context",
         "embeddings",
-        "Is the meaning of “bass” in the word or in the sentence? Which sentence would you write to move it half way?",
-        "Watch “bass” move",
+        "Is the meaning of “bass” in the word or in what stands around it? Which sentence with it would lie half way?",
+        "“bass” alone, and sentences with it",
         {"view": "senses", "word": "bass"},
     ),
     Question(
@@ -151,7 +151,7 @@ QUESTIONS = (
     Question(
         "proxy",
         "reward",
-        "Does your reward model like what you like, or something that happened to come along with it, such as length "
+        "Does a reward model like what its annotator likes, or something that came along with it, such as length "
         "or exclamation marks? How could you tell without reading its weights?",
         "Look for what it falls for",
         {"view": "break"},

@@ -26,10 +26,10 @@ class Experiment:
 
 TOUR = (
     Experiment(
-        "Watch a word move when a sentence surrounds it",
+        "See where sentences with one word in them lie",
         "embeddings",
         {"view": "senses", "word": "bass"},
-        "A bass can swim or be played. One word, one frozen model: the sentence around it decides where it lands.",
+        "A bass can swim or be played. One word, one frozen model: what stands around it decides where they lie.",
     ),
     Experiment(
         "Make greedy repeat itself",
@@ -66,9 +66,9 @@ TOUR = (
         "What was learnt is a change that can be scaled. At twice its strength, is it twice as good?",
     ),
     Experiment(
-        "Fool your own reward model",
+        "Fool a reward model",
         "reward",
         {"view": "break"},
-        "A reward model learns what you like from your rankings. Now find a text that it likes and you do not.",
+        "It has learnt from 300 rankings what somebody likes. Find a text that it likes, and they would not.",
     ),
 )

@@ -31,7 +31,7 @@ class Truth(StrEnum):
     MACHINE = "machine"
 
 
-TRUTHS = {Truth.BACH: "Bach", Truth.FOLK: "Folk song", Truth.MACHINE: "Machine"}
+TRUTHS = {Truth.BACH: "Bach chorale", Truth.FOLK: "Folk song", Truth.MACHINE: "Machine"}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """The nodes, a parent before its children; the winner's and greedy's text and log-probability for comparison."""
+    """The nodes, a parent before its children; the winner's and greedy's text and log-probability for comparison.
+
+    ``length`` and ``greedy_length`` are the numbers of tokens of the two texts.
+    """
 
     nodes: tuple[Node, ...]
     text: str
@@ -46,6 +49,8 @@ class Tree:
     greedy_text: str
     greedy_log_probability: float
     notes: tuple[str, ...] = ()
+    length: int = 0
+    greedy_length: int = 0
 
 
 def grow(model: LanguageModel, settings: DecodingSettings) -> Tree:
@@ -98,4 +103,6 @@ def grow(model: LanguageModel, settings: DecodingSettings) -> Tree:
         greedy_text=model.vocabulary.text(greedy),
         greedy_log_probability=sum(token.log_probability for token in finished[1]),
         notes=tuple(notes),
+        length=len(winner),
+        greedy_length=len(greedy),
     )

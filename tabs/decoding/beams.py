@@ -16,6 +16,11 @@ from tabs.decoding.controls import Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
 
+PENALTY = (
+    "An ended text counts as its summed log-probability / length^length_penalty: 0 compares the sums, 1 the means; the "
+    "larger it is, the better for long texts."
+)
+
 
 class BeamsPanel:
     """The tree of what was weighed, and the same as a table."""
@@ -49,7 +54,9 @@ class BeamsPanel:
             return {
                 "num_beams": slider(DecodingSettings, "num_beams", "num_beams", min_width=130),
                 "beam_steps": slider(DecodingSettings, "beam_steps", "Steps", min_width=130),
-                "length_penalty": slider(DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130),
+                "length_penalty": slider(
+                    DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130, info=PENALTY
+                ),
             }
 
     @property

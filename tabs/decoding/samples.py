@@ -48,7 +48,8 @@ class SamplesPanel:
     @staticmethod
     def _add_controls() -> dict[str, Any]:
         gr.Markdown(
-            "Many texts per setting: how probable are they, and how different from each other? No setting has both."
+            "Many texts per setting: how probable are they, and how different from each other? No setting has both. "
+            "Probable is not the same as good, though: far up stand the texts that go in circles."
         )
         controls: dict[str, Any] = {}
         with gr.Row():

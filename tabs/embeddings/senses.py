@@ -17,8 +17,8 @@ from tabs.waiting import Tell
 
 MOST_SENTENCES = 12
 WORDS = (
-    "A word alone has one point, somewhere between its senses. The model reads whole texts, so a sentence moves it: "
-    "arrows lead from the word alone to the word in each sentence."
+    "A word alone has one point, somewhere between its senses. Arrows lead from it to *sentences* with the word, each "
+    "as a whole: such a point is made of all words of the sentence, and the others pull it to where they belong."
 )
 
 

@@ -34,7 +34,7 @@ PAIRS = (
 PROBE_WORDS = (
     "**Above:** pairs that share no word, and mean the same. Word overlap gives nothing, the model sees them: that is "
     "what pre-training adds. **Below:** pairs that share nearly all words and do *not* mean the same. Here the model "
-    "is hardly better than word overlap: a “not”, a number, who did it to whom barely move the point."
+    "is no better than word overlap: a “not”, a number, who did it to whom barely move the point."
 )
 
 

@@ -29,10 +29,11 @@ log = logging.getLogger(__name__)
 INTRODUCTION = """
 <div class="sd-why">
 <p><b class="sd-frozen">Frozen</b> With LoRA, all of a small transformer that has read 5,000 German folk songs.</p>
-<p><b class="sd-changed">Changed</b> A little beside it, learnt from 240 chorale melodies of Bach in about a minute: or
-its last block, or all of it.</p>
+<p><b class="sd-changed">Changed</b> A little beside it, learnt in about a minute from 240 chorale melodies as Bach
+set them: or its last block, or all of it.</p>
 <p><b>Why</b> 240 melodies are too few to learn music from. They are enough to learn what is different about Bach, if
-what a tune is was learnt before.</p>
+what a tune is was learnt before. (Most of these tunes are hymns older than Bach. What is his is above all the harmony,
+which is left out here: “Bach” stands for the melodies of his chorales.)</p>
 </div>
 """
 

@@ -33,12 +33,14 @@ ATTACK_FAILED = VisitorError("The attack could not be carried out.")
 class AttackPanel:
     """The attack's budget and buttons, and its steps.
 
-    Args:
-        fooling: a ``gr.State`` with the texts that fooled a model, which the attack adds to.
+    Attributes:
+        found: a ``gr.State`` with its texts that fooled a model. Its own, not that of the visitor's attempts: what they
+            try while an attack is running stays.
     """
 
-    def __init__(self, shared: Shared, fooling: gr.State) -> None:
-        self._shared, self._fooling = shared, fooling
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self.found = gr.State(())
         gr.Markdown(INTRODUCTION)
         with gr.Row(elem_classes="sd-actions"):
             budget = slider(RewardSettings, "budget", "Words it may insert", min_width=280)
@@ -59,12 +61,12 @@ class AttackPanel:
             )
         self._runs = gr.State(Runs())
         self.controls = {"budget": budget}
-        self.outputs = [self.status, self._attacked, self._plot, self._steps, fooling]
+        self.outputs = [self.status, self._attacked, self._plot, self._steps, self.found]
 
     def wire(self, controls: Controls) -> None:
         """Connect buttons."""
         self._controls = controls
-        inputs = [*controls.all, *self._shared.inputs, self._fooling, self._runs]
+        inputs = [*controls.all, *self._shared.inputs, self.found, self._runs]
         self._attack.click(self.run, inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
         self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
 
@@ -79,7 +81,7 @@ class AttackPanel:
         from lab.preferences.attack import attack
         from lab.preferences.breaking import deceiving_words, dull_text
 
-        *values, session, class_code, added, fooling = values
+        *values, session, class_code, added, found = values
         settings, notes = self._controls.settings(*values)
         keep = [gr.skip()] * 4
         try:
@@ -95,12 +97,12 @@ class AttackPanel:
                     yield [message(news), *keep]
             first = settings.attempt if settings.attempt.strip() else dull_text(learnt)
             words = deceiving_words(learnt, first)
-            found = attack("", first, learnt.model.score, words, settings.budget, learnt.annotator.score)
+            attacking = attack("", first, learnt.model.score, words, settings.budget, learnt.annotator.score)
             rewards, scores = learnt.shipped
             steps, learned, true = [], [], []
             while True:
                 step = None
-                for news in wait_for(lambda tell: next(found, None), "Trying words …", ATTACK_FAILED):
+                for news in wait_for(lambda tell: next(attacking, None), "Trying words …", ATTACK_FAILED):
                     if isinstance(news, Ready):
                         step = news.value
                     else:
@@ -116,7 +118,7 @@ class AttackPanel:
                     attacked_html(first, step),
                     gr.update(value=attack_plot(steps, learned, true), visible=True),
                     gr.update(value=step_rows(steps, learned, true), visible=True),
-                    remembered(fooling, settings.annotator, step.text) if fooled else gr.skip(),
+                    remembered(found, settings.annotator, step.text) if fooled else gr.skip(),
                 ]
             last = steps[-1]
             words_in = f"{last.number} word{'s' * (last.number != 1)}"

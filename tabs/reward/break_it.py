@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.attack import AttackPanel
 from tabs.reward.fooled import of_annotator, remembered, with_annotator
-from tabs.reward.rank import KEEP_SESSION_JS
 from tabs.reward.render.break_it import (
     BOARD_COLUMNS,
     CLOSED_COLUMNS,
@@ -30,6 +28,7 @@ from tabs.reward.render.break_it import (
 )
 from tabs.reward.render.score import standing_html
 from tabs.reward.shared import Controls, Shared
+from tabs.visitor import KEEP_SESSION_JS, session_or_new
 from tabs.waiting import Ready, wait_for
 
 INTRODUCTION = """
@@ -74,7 +73,7 @@ class BreakPanel:
             show_search="none",
         )
         self._fooling = gr.State(())  # texts that fooled the model, as shared.added: see tabs.reward.fooled
-        self._attack = AttackPanel(shared, self._fooling)
+        self._attack = AttackPanel(shared)
         gr.Markdown("#### Close the hole")
         with gr.Row(elem_classes="sd-actions"):
             self._close = gr.Button("Add as rejected pairs and retrain", variant="primary", min_width=260, scale=0)
@@ -106,8 +105,9 @@ class BreakPanel:
         self._controls = controls
         self.inputs = [*controls.all, *self._shared.inputs, self._fooling]
         self._attack.wire(controls)
-        self._close.click(self.close, self.inputs, self.close_outputs, **PRIVATE)
-        self._forget.click(self.forget, None, [*self.close_outputs, self._fooling], queue=False, **PRIVATE)
+        self._close.click(self.close, [*self.inputs, self._attack.found], self.close_outputs, **PRIVATE)
+        forgotten = [*self.close_outputs, self._fooling, self._attack.found]
+        self._forget.click(self.forget, None, forgotten, queue=False, **PRIVATE)
         annotator = controls.components["annotator"]
         for event in (self._rule_box.expand, annotator.input):
             event(self._rule_of, annotator, self._rule, trigger_mode="always_last", **PRIVATE)
@@ -159,7 +159,7 @@ class BreakPanel:
                     yield [message(news), *keep]
                     continue
                 learnt, standing = news.value
-                session = session or secrets.token_hex(16)
+                session = session_or_new(session)
                 self._shared.services.store.add_attempt(
                     session, settings.annotator, settings.attempt, standing.learned, standing.true, class_code
                 )
@@ -177,12 +177,13 @@ class BreakPanel:
         """Add what fooled the model as rejected pairs, and train it once more."""
         from lab.preferences.breaking import close_hole
 
-        *values, session, class_code, added, fooling = values
+        *values, session, class_code, added, fooling, found = values
         settings, notes = self._controls.settings(*values)
         keep = [gr.skip()] * 4
         try:
             annotator = settings.annotator
-            texts, pairs = of_annotator(fooling, annotator), of_annotator(added, annotator)
+            texts = tuple(dict.fromkeys([*of_annotator(fooling, annotator), *of_annotator(found, annotator)]))
+            pairs = of_annotator(added, annotator)
             if not texts:
                 raise PreferenceError(NOTHING_TO_REJECT)
             work = wait_for(
@@ -194,13 +195,13 @@ class BreakPanel:
                 if not isinstance(news, Ready):
                     yield [message(news), *keep]
                     continue
-                found = news.value
+                closed = news.value
                 yield [
-                    message(f"{len(found.added):,} pairs added. {IN_USE}") + notes_html(notes),
-                    closed_words(found),
-                    gr.update(value=closed_plot(found), visible=True),
-                    gr.update(value=closed_table(found), visible=True),
-                    with_annotator(added, annotator, found.added),
+                    message(f"{len(closed.added):,} pairs added. {IN_USE}") + notes_html(notes),
+                    closed_words(closed),
+                    gr.update(value=closed_plot(closed), visible=True),
+                    gr.update(value=closed_table(closed), visible=True),
+                    with_annotator(added, annotator, closed.added),
                 ]
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]
@@ -209,4 +210,4 @@ class BreakPanel:
     def forget() -> list[Any]:
         """Take the added pairs away."""
         hidden = [gr.update(visible=False), gr.update(visible=False)]
-        return [message("Forgotten: the model learns from the rankings alone."), "", *hidden, (), ()]
+        return [message("Forgotten: the model learns from the rankings alone."), "", *hidden, (), (), ()]

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 EMPTY = '<p class="sd-empty">Press Train: rankings become pairs, and pairs become a reward model.</p>'
 EXPLAINED = {
     "curve": "**Learning curve.** Each point is a model that learned from so many pairs, drawn at random by prompt. "
-    "Held-out pairs are of prompts that it has not seen. Between the coin and what the annotator itself keeps to there "
-    "is all that can be learned.",
+    "Held-out pairs are of prompts that it has not seen. On average no model is right more often than the annotator "
+    "follows its own rule. Asked again, it agrees with itself less often than that: both answers waver.",
     "calibration": "**Calibration.** A reward difference of *d* says: the chosen text wins with probability "
     "1 / (1 + e⁻ᵈ). On the dashed line the model is right as often as it says. Below, it is too sure of itself.",
     "trials": "**Regularisation.** With few pairs, many weights can follow any whim. L2 pulls them towards zero; "

@@ -210,7 +210,7 @@ def test_the_blind_test(desktop: Visitor) -> None:
         expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Say of each clip what it is")
         clips.nth(1).locator("audio").evaluate("audio => audio.play()")
         page.wait_for_function("document.querySelectorAll('#sd-blind audio')[1].currentTime > 0.1")
-        for number, answer in enumerate(("Bach", "Folk song", "Machine"), 1):
+        for number, answer in enumerate(("Bach chorale", "Folk song", "Machine"), 1):
             guess(page, number).get_by_label(answer, exact=True).check()
         desktop.press("Check my answers")
         expect(page.locator("#sd-blind .sd-tune h3")).to_have_text(

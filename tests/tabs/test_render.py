@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -404,6 +405,8 @@ def test_a_tree() -> None:
     assert "1.8 times more probable" in render.tree_summary(tree)
     same = Tree(tree.nodes, "a", -1.4, "a", -1.4)
     assert render.tree_summary(same).endswith("Greedy finds the same text.")
+    longer = replace(tree, length=3, greedy_length=6)
+    assert "times" not in render.tree_summary(longer) and "different lengths" in render.tree_summary(longer)
 
 
 def numbers_of(value: Any) -> Iterator[float]:

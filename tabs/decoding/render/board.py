@@ -17,7 +17,7 @@ MEASURES = (
         ".2f",
         "nats per token under the raw model; 0 would be certainty",
     ),
-    ("perplexity", "perplexity", ".1f", "exp of the mean surprise under the raw model"),
+    ("perplexity", "perplexity", ".1f", "exp of minus the mean log-probability"),
     ("distinct-1", "distinct_1", ".2f", "share of distinct tokens"),
     ("distinct-2", "distinct_2", ".2f", "share of distinct pairs of tokens"),
     ("repeated 3-grams", "repeated_3", ".0%", "share of runs of three tokens that occurred before"),

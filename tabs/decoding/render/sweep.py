@@ -55,10 +55,10 @@ def sweep_plot(result: Sweep) -> Figure:
             textposition="top center",
             line={"color": colour},
             marker={"size": 9},
-            hovertemplate="%{customdata}<br>diversity %{x:.2f}<br>quality %{y:.2f}<extra></extra>",
+            hovertemplate="%{customdata}<br>diversity %{x:.2f}<br>mean log-probability %{y:.2f}<extra></extra>",
         )
     figure.update_layout(
         xaxis={"title": "diversity →", "range": [-0.04, 1.06]},
-        yaxis={"title": "quality: mean log-probability →"},
+        yaxis={"title": "mean log-probability, a stand-in for quality →"},
     )
     return calm(figure, height=420)

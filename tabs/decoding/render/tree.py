@@ -99,13 +99,14 @@ def _edges(
 def tree_summary(tree: Tree) -> str:
     """Return what the search found against greedy, in words."""
     gain = tree.log_probability - tree.greedy_log_probability
+    score = decimal(tree.greedy_log_probability)
+    theirs = f"Greedy would write “{tree.greedy_text.strip()}” with log-probability {score}"
     if tree.text == tree.greedy_text:
         comparison = "Greedy finds the same text."
+    elif tree.length != tree.greedy_length:  # the shorter a text, the more probable
+        comparison = f"{theirs}; of texts of different lengths the sums do not compare."
     else:
         more = "more" if gain > 0 else "less"
-        theirs = decimal(tree.greedy_log_probability)
-        comparison = (
-            f"Greedy would write “{tree.greedy_text.strip()}” with log-probability {theirs}: "
-            f"the text found by beam search is {math.exp(min(abs(gain), 50)):,.1f} times {more} probable."
-        )
+        times = f"{math.exp(min(abs(gain), 50)):,.1f} times {more} probable"
+        comparison = f"{theirs}: the text found by beam search is {times}."
     return f"Found: “{tree.text.strip()}”, log-probability {decimal(tree.log_probability)}. {comparison}"

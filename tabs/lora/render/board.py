@@ -105,7 +105,7 @@ def _measures(column: Column, result: Adaptation) -> str:
     if column.measures is None:
         return '<dl class="sd-measures"></dl>'
     rows = [
-        (f"perplexity: {name}", "exp of the mean surprise at this very text, none of it drawn anew", value)
+        (f"perplexity: {name}", "exp of minus this very text's mean log-probability, none of it drawn anew", value)
         for name, value in _perplexities(column, result)
     ]
     if column.style_share is not None:

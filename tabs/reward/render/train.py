@@ -103,8 +103,7 @@ def _parameters(report: Report) -> str:
     share = trained / (trained + report.frozen)
     words = (
         f'<p class="sd-hint">{share:.4%} of the reward model is trained. The language model that writes is not touched.'
-        " No more can be learned from a few hundred opinions, and no more is needed if the embedding holds what the "
-        "opinions are about.</p>"
+        " Whether so little suffices depends on whether what the head sees holds what the opinions are about.</p>"
     )
     return _card("What is frozen, what is trained", _table(rows) + words)
 
@@ -141,7 +140,10 @@ def _limits(report: Report) -> str:
             "annotator follows it, and none can be right more often than that on average."
         )
     elif found.again is not None:
-        words = f"Two answers about the same two texts were compared {found.asked:,} times, whoever gave them."
+        words = (
+            f"Two answers about the same two texts were compared {found.asked:,} times, whoever gave them. Both may "
+            "have wavered: of a steady taste, a model can be right more often than that."
+        )
     else:
         words = "Until the same two texts are ranked twice, nobody knows how far these opinions can be foretold."
     words += f" The rule is that of {who}, without noise, on prompts that nothing was learned from."

@@ -69,9 +69,9 @@ def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage, panel: Bre
     rewards = [number(row[2]) for row in rows]
     assert rewards == sorted(rewards) and len(rewards) == 4
     assert "Done: 3 words" in updates[-1][0]
-    ((said, *rest),) = panel.close(*given(page))
+    ((said, *rest),) = panel.close(*given(page), ())
     assert "has fooled" in said and rest == [SKIP] * 4
-    ((said, words, plot, table, added),) = panel.close(*given(page, [("cheerful", TEXT)]))
+    ((said, words, plot, table, added),) = panel.close(*given(page), [("cheerful", TEXT)])
     assert f"{len(added)} pairs added" in said and "so there was no hole" in words
     row = table["value"][0]
     assert number(row[2]) < number(row[1])
@@ -100,7 +100,7 @@ def test_what_fools_on_the_way_is_remembered(
 
 def test_pairs_are_learnt_with_their_annotator_alone(page: _RewardPage, panel: BreakPanel) -> None:
     fooling = (("cheerful", TEXT),)
-    ((said, *_, added),) = panel.close(*given(page, fooling))
+    ((said, *_, added),) = panel.close(*given(page, fooling), ())
     assert "while this annotator is chosen" in said and {name for name, _ in added} == {"cheerful"}
 
     def learnt(annotator: str) -> int:
@@ -109,10 +109,10 @@ def test_pairs_are_learnt_with_their_annotator_alone(page: _RewardPage, panel: B
 
     assert (learnt("cheerful"), learnt("dialogue")) == (len(added), 0)
     # What fooled the one is nothing that the other could reject; what it rejects itself comes beside.
-    ((said, *rest),) = panel.close(*given(page, fooling, added, annotator="dialogue"))
+    ((said, *rest),) = panel.close(*given(page, fooling, added, annotator="dialogue"), ())
     assert "No text has fooled this annotator’s model yet" in said and rest == [SKIP] * 4
     both = remembered(fooling, "dialogue", " road")
-    ((_, *_, more),) = panel.close(*given(page, both, added, annotator="dialogue"))
+    ((_, *_, more),) = panel.close(*given(page, both, added, annotator="dialogue"), [("dialogue", " road")])
     assert of_annotator(more, "cheerful") == of_annotator(added, "cheerful")
     assert {rejected for _, _, rejected in of_annotator(more, "dialogue")} == {" road"}
 
