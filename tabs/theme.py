@@ -8,6 +8,7 @@ import gradio as gr
 
 PAPER, NIGHT = "#faf9f6", "#14171c"
 STYLE = Path(__file__).with_name("style.css")
+SCREENS = Path(__file__).with_name("screens.css")
 
 
 def style() -> str:
@@ -16,12 +17,13 @@ def style() -> str:
 
 
 def head() -> str:
-    """Return what stands in the page's head, for search engines, link previews and the bars of phones."""
+    """Return what stands in the page's head: for search engines, link previews, the bars of phones; rules for screens."""
     return (
         '<meta name="description" content="Steer and adapt language and music models with your own hands: what is '
         'frozen, what is changed, and why?">'
         f'<meta name="theme-color" content="{PAPER}" media="(prefers-color-scheme: light)">'
         f'<meta name="theme-color" content="{NIGHT}" media="(prefers-color-scheme: dark)">'
+        f"<style>{SCREENS.read_text(encoding='utf-8')}</style>"
     )
 
 

@@ -103,7 +103,8 @@ class SamplerPanel:
         )
         for happens, turn in turns:
             played = happens(turn, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
-            played.then(None, None, None, js=TURN_OVER_JS, **PRIVATE)
+            for over in (played.then, played.failure):  # "then" does not come after a request that failed
+                over(None, None, None, js=TURN_OVER_JS, **PRIVATE)
 
     def show(
         self,

@@ -58,6 +58,16 @@ def test_after_an_error_the_game_goes_on(game: Game) -> None:
     game.visitor.sees_no_toast()
 
 
+def test_after_a_request_that_failed_the_game_goes_on(game: Game) -> None:
+    page = game.visitor.page
+    page.route("**/queue/join*", lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"), times=1)
+    with page.expect_response(lambda answer: answer.status == 502):
+        game.choices.first.click()
+    expect(page.locator("#sd-sampler[aria-busy]")).to_have_count(0)
+    game.choices.first.click()
+    game.has("So far 3 tokens")
+
+
 def test_turns_come_one_after_the_other(game: Game) -> None:
     game.in_one_tick(game.button("goes on"), game.choices.nth(3))
     game.has("So far 22 tokens")  # the choice was one of a text that is over

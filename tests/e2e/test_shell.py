@@ -60,10 +60,21 @@ def test_the_bar_hides_nothing_on_a_phone_and_the_first_screen_fits_everywhere(v
         for tab in bar(page).all():
             expect(tab).to_be_in_viewport(ratio=1)
         expect(page.locator(".overflow-menu, .overflow-dropdown").filter(visible=True)).to_have_count(0)
+        wide = page.evaluate("document.querySelector('.gradio-container').getBoundingClientRect().width")
+        size = page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+        assert (wide, size) == ((1720, pytest.approx(16 * 1.18, abs=0.1)) if device is WALL else (390, 16))
         for scheme in SCHEMES:
             in_scheme(page, scheme)
             assert visitor.overflow() <= 0
             assert not grave_violations(page)
+
+
+def test_who_wants_no_motion_gets_none(visitors: Visitors) -> None:
+    visitor = visitors.new()
+    visitor.page.emulate_media(reduced_motion="reduce")
+    page = opens(visitor)
+    durations = "tab => getComputedStyle(tab).transitionDuration.split(', ').map(parseFloat)"
+    assert max(bar(page).first.evaluate(durations)) < 0.001
 
 
 def test_the_tour_opens_what_it_says(desktop: Visitor) -> None:

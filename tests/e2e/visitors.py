@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, e
 TIMEOUT = 60_000  # milliseconds; a busy two-core machine takes long, and waiting costs nothing where all is well
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+SCRIPT_FAILED = re.compile("Error (executing|in watch)")  # what Gradio says of a script of ours that it has run
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 OWN = re.compile(r"((https?|wss?)://127\.0\.0\.1(:\d+)?/|data:|blob:)")
@@ -135,6 +136,7 @@ class Visitors:
         context = self._browser.new_context(**device, **options)
         context.set_default_timeout(TIMEOUT)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("console", lambda said: self.errors.append(said.text) if SCRIPT_FAILED.match(said.text) else None)
         context.on("request", lambda request: self.requests.append(request.url))
         context.on("page", lambda page: page.on("websocket", lambda socket: self.requests.append(socket.url)))
         self._contexts.append(context)

@@ -169,7 +169,7 @@ def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) 
     assert [text for _, text in page.find("h3")] == ["Clip 1: Bach chorale ✓", "Clip 2: Folk song ✗", "Clip 3: Machine ✗"]
     assert [text for _, text in page.find("p", **{"class": "sd-hint"})] == [clip.about for clip in clips]
     assert len(page.find("a")) == 9 and len(page.find("dl")) == 3
-    assert "bach, right" in page.text and "machine, wrong" in page.text and "folk song, wrong" in page.text
+    assert "bach chorale, right" in page.text and "machine, wrong" in page.text and "folk song, wrong" in page.text
     assert [article["data-notes"] != "[]" for article, _ in page.find("article")] == [True] * 3
     assert score == ("**Your score:** 1 of 3 right, 33% (95 % interval 6% to 79%). Guessing blindly gives 33 %.")
     assert judged is True and check["interactive"] is False
