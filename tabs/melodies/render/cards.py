@@ -214,7 +214,11 @@ const step = () => {
     if (playing.paused || !playing.isConnected) playing = null;
     else frame = requestAnimationFrame(step);
 };
-const start = audio => audio.play().catch(() => {});  // refused, or stopped by another: nothing to be done
+const start = (audio, time) => {
+    if (audio.error) audio.load();  // it has failed for good otherwise, though the file may be back
+    if (time !== undefined) audio.currentTime = time;
+    audio.play().catch(() => {});  // refused, or stopped by another: nothing to be done
+};
 
 element.addEventListener('play', ({target}) => {
     playing = target;
@@ -223,10 +227,10 @@ element.addEventListener('play', ({target}) => {
 ['pause', 'seeked', 'ended', 'emptied', 'timeupdate'].forEach(name => {
     element.addEventListener(name, ({target}) => draw(target), true);
 });
-element.addEventListener('error', ({target}) => {
+['error', 'loadedmetadata'].forEach(name => element.addEventListener(name, ({target}) => {
     const gone = target.closest('.sd-tune')?.querySelector('.sd-gone');
-    if (gone && target.matches('audio')) gone.hidden = false;
-}, true);
+    if (gone && target.matches('audio')) gone.hidden = name !== 'error';
+}, true));
 watch('value', () => element.querySelectorAll('.sd-tune audio').forEach(draw));
 
 element.addEventListener('click', event => {
@@ -236,8 +240,7 @@ element.addEventListener('click', event => {
     if (event.detail) {  // else it comes from a screen reader, which clicks nowhere in particular
         const plot = roll.querySelector('svg').getBoundingClientRect();
         const share = Math.max(0, Math.min(1, (event.clientX - plot.left) / plot.width));
-        audio.currentTime = share * Number(card.dataset.seconds);
-        start(audio);
+        start(audio, share * Number(card.dataset.seconds));
     } else if (audio.paused) start(audio);
     else audio.pause();
 });
