@@ -160,9 +160,11 @@ def _keys() -> str:
 
 # One message at a time: the text box's content goes with it, and would be old while an answer is still under way.
 # What is pressed in the meantime waits and goes with the next message, so however fast one plays, no note is lost.
+# Every answer, however late, puts its own text into the box; what that text lacks is sent, or sent again.
 KEYBOARD_JS = """
 const LONGEST_WAIT = 3000;  // milliseconds; an answer that was lost must not silence the keyboard
-let sound = null, waiting = [], sent = 0, busy = 0;
+const pressed = [], ends = [0];  // all presses; how many of them are in the text that answers each message
+let sound = null, written = 0, busy = 0;  // of the presses, so many are in the text box
 
 const tone = pitch => {
     try {
@@ -180,18 +182,21 @@ const tone = pitch => {
     } catch (error) {}  // no sound here: the keyboard writes all the same
 };
 const send = () => {
-    if (!waiting.length) return;
-    trigger('edit', {edits: waiting.splice(0, MAX_EDITS), number: ++sent});
-    busy = setTimeout(done, LONGEST_WAIT);
-};
-const done = () => {
-    clearTimeout(busy);
     busy = 0;
-    send();
+    const edits = pressed.slice(written, written + MAX_EDITS);
+    if (!edits.length) return;
+    ends.push(written + edits.length);
+    busy = setTimeout(send, LONGEST_WAIT);
+    trigger('edit', {edits, number: ends.length - 1});
 };
-watch(Object.keys({answered: 0}), () => setTimeout(done));  // in quotes, gradio would take it for an event's name
+watch(Object.keys({answered: 0}), () => {  // in quotes, gradio would take it for an event's name
+    written = ends[props.answered] ?? written;
+    if (busy && props.answered !== ends.length - 1) return;  // the last message's answer is still to come
+    clearTimeout(busy);
+    busy = setTimeout(send);
+});
 const edit = (action, text) => {
-    waiting.push([action, text]);
+    pressed.push([action, text]);
     if (!busy) send();
 };
 const chosen = () => element.querySelector('input[type=radio]:checked').value;

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from lab.music.corpus import Collection, load_tunes
 from lab.music.melody import TICKS_PER_QUARTER, Melody
@@ -40,13 +42,19 @@ def card_of(melody: Melody, key: str, title: str, role: str = "frozen", given: i
     return Card(key, title, role, "a subtitle", url, {"WAV": url}, sound.seconds, notes, score.svg, facts)
 
 
+def file_of(url: str) -> Path:
+    """Return where a sound is kept."""
+    return Path(unquote(urlsplit(url).path.partition("file=")[2]))
+
+
 @pytest.fixture(scope="module")
 def url(chromium: str) -> Iterator[str]:
     """A page with two players, the first with two cards, and the keyboard."""
     tunes = [tune.melody for tune in load_tunes(Collection.BACH)[20:24]]
     first, second = card_of(tunes[0], "a", "First"), card_of(tunes[1], "b", "Second", "changed")
     other = card_of(tunes[2], "c", "Third", "real")
-    gone = replace(card_of(tunes[3], "d", "Fourth"), audio_url="gradio_api/file=/nowhere/at/all.wav")
+    gone = card_of(tunes[3], "d", "Fourth")
+    file_of(gone.audio_url).unlink()
     changes = {
         "Other sounds": cards([replace(other, key="e", title="Fifth"), second]),
         "One card": cards([first]),
@@ -62,7 +70,8 @@ def url(chromium: str) -> Iterator[str]:
         text = gr.Textbox(label="Opening", lines=3)
         with gr.Accordion("Play it", open=False):
             add_keyboard(text)
-        gr.HTML(cards([other, gone]), js_on_load=PLAYER_JS, elem_id="other")
+        more = gr.HTML(cards([other, gone]), js_on_load=PLAYER_JS, elem_id="other")
+        gr.Button("Run again").click(lambda: cards([other, card_of(tunes[3], "d", "Fourth")]), None, more)
     _, address, _ = app.launch(prevent_thread_lock=True, quiet=True, run_history=False, theme=theme(), css=style())
     yield address.rstrip("/")
     app.close(verbose=False)
@@ -217,11 +226,30 @@ def test_what_cannot_be_seen_falls_silent(page: Page) -> None:
     page.wait_for_function("document.querySelector('audio').paused")
 
 
-def test_a_sound_that_is_gone_says_so(page: Page) -> None:
-    message = card(page, "Fourth").get_by_role("alert")
+def test_a_sound_that_is_gone_says_so_and_comes_back(page: Page) -> None:
+    fourth = card(page, "Fourth")
+    message, audio = fourth.get_by_role("alert"), fourth.locator("audio")
     expect(message).to_have_count(0)
-    plays_from(card(page, "Fourth"), 0.5)
+    plays_from(fourth, 0.5)
     expect(message).to_be_visible()
+    before = audio.get_attribute("src") or ""
+    page.get_by_role("button", name="Run again").click()
+    expect(audio).not_to_have_attribute("src", before)
+    file = file_of(audio.get_attribute("src") or "")
+    audio.evaluate("audio => audio.play()")  # as its own button does
+    sounds(fourth)
+    expect(message).to_have_count(0)
+
+    # The file comes back while its address stays.
+    kept = file.read_bytes()
+    file.unlink()
+    audio.evaluate("audio => { audio.pause(); audio.load(); audio.play().catch(() => {}); }")
+    expect(message).to_be_visible()
+    file.write_bytes(kept)
+    plays_from(fourth, 0.5)
+    sounds(fourth)
+    assert head(fourth) >= 0.5
+    expect(message).to_have_count(0)
 
 
 def opening(page: Page) -> Locator:
@@ -269,6 +297,27 @@ def test_no_note_is_lost_however_fast_one_plays(page: Page) -> None:
     page.keyboard.press("Backspace")
     page.keyboard.press("Backspace")
     expect(opening(page)).to_have_value(" ".join((played * 4)[:-1]))
+
+
+def test_no_note_is_lost_when_an_answer_is_late(page: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the first message only, until the second one has been answered
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    keys = piano(page)
+    page.route("**/gradio_api/run/**", hold)
+    keys.get_by_role("button", name="C 5", exact=True).click()
+    keys.get_by_role("button", name="D 5", exact=True).click()
+    expect(opening(page)).to_have_value("c2 d2")  # the keyboard has waited for three seconds, and sent both
+    assert held
+    with page.expect_response("**/gradio_api/run/**"):
+        held[0].continue_()
+    keys.get_by_role("button", name="E 5", exact=True).click()
+    expect(opening(page)).to_have_value("c2 d2 e2")
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 
 import gradio as gr
 import pytest
@@ -22,6 +25,50 @@ from tabs.melodies.keyboard import (
     keyboard,
 )
 from tests.tabs.pages import Page
+
+# As much of a page as the script touches. Timers ring when the test says so; `answer` does what the server would.
+PAGE_JS = """
+let text = '', watcher = null, timer = 0;
+const messages = [], props = {answered: 0}, listeners = {}, timers = new Map();
+global.setTimeout = (ring, wait = 0) => { timers.set(++timer, {ring, wait}); return timer; };
+global.clearTimeout = timer => timers.delete(timer);
+global.ResizeObserver = class { observe() {} };
+const element = {
+    querySelectorAll: () => [],
+    querySelector: () => null,
+    addEventListener: (kind, listener) => { listeners[kind] = listener; },
+};
+const trigger = (_, {edits, number}) => messages.push({number, answer: text + edits.map(edit => edit[0]).join('')});
+const watch = (_, changed) => { watcher = changed; };
+new Function('element', 'trigger', 'watch', 'props', %s)(element, trigger, watch, props);
+
+const due = wait => [...timers].filter(([_, one]) => one.wait === wait).forEach(([timer, one]) => {
+    timers.delete(timer);
+    one.ring();
+});
+const late = () => due(3000);
+const press = action => listeners.click({target: {closest: () => ({dataset: {action}})}});
+const answer = number => {
+    text = messages.find(message => message.number === number).answer;
+    props.answered = number;
+    watcher();
+    due(0);
+};
+%s
+console.log(JSON.stringify([text, messages.length]));
+"""
+
+
+def typed(steps: str) -> tuple[str, int]:
+    """Return the text after steps on a page, letters for presses, and the number of messages it took."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node to run the page's script")
+    script = PAGE_JS % (json.dumps(KEYBOARD_JS), steps)
+    text, messages = json.loads(
+        subprocess.run([node, "-e", script], capture_output=True, timeout=60, check=True).stdout
+    )
+    return text, messages
 
 
 def test_presses_become_a_line_of_abc() -> None:
@@ -142,3 +189,20 @@ def test_the_actions_of_the_buttons_are_known() -> None:
     assert set(re.findall(r"edit\('(\w+)'", KEYBOARD_JS)) - {"note"} <= set(actions)
     for action in set(actions) - {"rest"}:
         apply_edit("c2", action)
+
+
+@pytest.mark.parametrize(
+    ("steps", "text", "messages"),
+    [
+        ("press('a'); answer(1); press('b'); answer(2);", "ab", 2),
+        ("press('a'); press('b'); press('c'); answer(1); answer(2);", "abc", 2),
+        ("press('a'); press('b'); late(); answer(1); answer(2);", "ab", 2),  # late
+        ("press('a'); press('b'); late(); answer(2);", "ab", 2),  # lost
+        ("press('a'); press('b'); late(); answer(2); answer(1); answer(3);", "ab", 3),  # overtaken
+        ("press('a'); press('b'); late(); answer(1); late(); answer(3);", "ab", 3),  # late, and the next one lost
+        ("press('a'); press('b'); late(); answer(2); press('c'); answer(1); answer(3);", "abc", 3),
+        ("'ab'.repeat(50).split('').forEach(press); late(); answer(1); answer(2); answer(3);", "ab" * 50, 3),
+    ],
+)
+def test_no_press_is_lost_or_doubled_whenever_answers_come(steps: str, text: str, messages: int) -> None:
+    assert typed(steps) == (text, messages)
