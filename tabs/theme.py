@@ -17,7 +17,7 @@ def style() -> str:
 
 
 def head() -> str:
-    """Return what stands in the page's head: for search engines, link previews, the bars of phones; rules for screens."""
+    """Return what stands in the page's head: for search engines, link previews, bars of phones; rules for screens."""
     return (
         '<meta name="description" content="Steer and adapt language and music models with your own hands: what is '
         'frozen, what is changed, and why?">'
