@@ -248,7 +248,6 @@ element.addEventListener('click', event => {
 });
 const KEYS = {ArrowUp: 'up', ArrowDown: 'down', Home: 'first', End: 'last', '=': 'tie'};
 element.addEventListener('keydown', event => {
-    if (event.key === 'Escape' && drag) return drop(false);
     const item = event.target.closest('li'), action = KEYS[event.key];
     if (!item || !action || state.state !== 'ready' || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -279,9 +278,11 @@ const follow = () => {
     mark(drag.target);
     drag.frame = requestAnimationFrame(follow);
 };
+const escape = event => { if (event.key === 'Escape') drop(false); };
 const drop = done => {
     const {item, target, begun, frame} = drag, n = Number(item.dataset.n);
     drag = null;
+    document.removeEventListener('keydown', escape);
     cancelAnimationFrame(frame);
     mark(null);
     item.style.transform = '';
@@ -303,6 +304,7 @@ element.addEventListener('pointerdown', event => {
     bar.setPointerCapture(event.pointerId);
     const y = event.clientY;
     drag = {item: bar.closest('li'), id: event.pointerId, y, from: y + scrollY, begun: false};
+    document.addEventListener('keydown', escape);  // the focus is not in the list, as a bar takes none
 });
 element.addEventListener('pointermove', event => {
     if (drag?.id !== event.pointerId) return;

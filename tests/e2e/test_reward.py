@@ -61,11 +61,12 @@ class Ranker:
     def bar(self, letter: str) -> Locator:
         return self.items.filter(has=self.page.locator(f"b:text-is('{letter}')")).locator(".sd-reward-bar")
 
-    def drags(self, letter: str, onto: str, depth: float, frames: bool = True) -> None:
+    def drags(self, letter: str, onto: str, depth: float, frames: bool = True, cancelled: bool = False) -> None:
         """Drag a text by its bar to a depth of another one, 0 for its upper and 1 for its lower edge.
 
         Args:
             frames: without them nothing is drawn on the way, as on a machine that is too busy for it.
+            cancelled: press Escape before letting go.
         """
         bar = self.bar(letter)
         # Near an edge of the window a text that is dragged scrolls the page, and the target goes elsewhere.
@@ -80,6 +81,10 @@ class Ranker:
         self.page.mouse.down()
         self.page.mouse.move(x, y + 12, steps=3)
         self.page.mouse.move(x, target["y"] + depth * target["height"], steps=6)
+        if cancelled:
+            expect(self.order.locator("[data-drop]")).to_have_count(1)
+            self.page.keyboard.press("Escape")
+            expect(self.order.locator(".sd-reward-dragged, [data-drop]")).to_have_count(0)
         self.page.mouse.up()
         if not frames:
             self.page.evaluate("() => { requestAnimationFrame = window.kept; }")
@@ -118,6 +123,8 @@ def test_a_ranking_by_mouse_by_buttons_and_by_keyboard(desktop: Visitor) -> None
     ranker.button("D", "tie with the one above").click()
     ranker.sees("A > C > B = D")
     expect(ranker.live).to_contain_text("tied with B")
+    ranker.drags("B", "A", 0.05, cancelled=True)
+    ranker.sees("A > C > B = D")
     ranker.drags("B", "A", 0.05)
     ranker.sees("B > A > C > D")
     ranker.drags("D", "A", 0.5)
