@@ -1,7 +1,8 @@
-"""A button that hands the visitor a text file. It is made in the page itself: nothing is kept on the server's disk."""
+"""Files that are handed to the visitor. They are made in the page itself: nothing is kept on the server's disk."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,20 +13,39 @@ from lab.errors import VisitorError
 from tabs.page import PRIVATE
 from tabs.rendering import message
 
+# A phone may ask where the file should go, and reads it only then; hence a minute.
 SAVE_JS = """
 (file) => {
     if (!file) return [];
-    const {name, text, type} = JSON.parse(file);
+    const {name, text, data, type} = JSON.parse(file);
+    const content = data === undefined ? text : Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], {type}));
+    link.href = URL.createObjectURL(new Blob([content], {type}));
     link.download = name;
     document.body.append(link);
     link.click();
     link.remove();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     return [];
 }
 """
+
+
+def file_to_save(name: str, content: str | bytes, type: str) -> str:
+    """Return what :func:`save_file` reads: a file's name, its text or bytes, and its type as browsers call it."""
+    if isinstance(content, bytes):
+        return json.dumps({"name": name, "data": base64.b64encode(content).decode(), "type": type})
+    return json.dumps({"name": name, "text": content, "type": f"{type};charset=utf-8"})
+
+
+def save_file(made: Any, file: gr.Textbox) -> None:
+    """Let the page save what an event has put into a hidden text box, if anything, and empty the box.
+
+    Args:
+        made: the event, as Gradio's listeners return it.
+    """
+    # The content is not needed any longer, and must not be sent again with another event.
+    made.then(None, file, None, js=SAVE_JS, **PRIVATE).then(lambda: "", None, file, queue=False, **PRIVATE)
 
 
 def download_button(
@@ -53,9 +73,7 @@ def download_button(
             name, text = make(*values)
         except VisitorError as error:
             return ["", message(str(error), alert=True)]
-        return [json.dumps({"name": name, "text": text, "type": f"{type};charset=utf-8"}), message(f"Saved as {name}.")]
+        return [file_to_save(name, text, type), message(f"Saved as {name}.")]
 
-    saved = button.click(made, list(inputs), [file, status], js=js, **PRIVATE)
-    # The text is not needed any longer, and must not be sent again with another event.
-    saved.then(None, file, None, js=SAVE_JS, **PRIVATE).then(lambda: "", None, file, queue=False, **PRIVATE)
+    save_file(button.click(made, list(inputs), [file, status], js=js, **PRIVATE), file)
     return button

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from gradio.utils import get_upload_folder
 
 from lab.errors import UploadError, VisitorError
 from lab.text.own_adapters import Own, OwnAdapters
+from tabs.downloads import file_to_save, save_file
 from tabs.loading import wait_for_model
 from tabs.lora.render.train import own_html
 from tabs.page import PRIVATE, Services
@@ -33,22 +32,6 @@ HELP = (
     "They are yours alone and stay until you close or reload this page. A saved one can be uploaded again, and read by "
     "PEFT."
 )
-# The file is made in the page itself, so it lies nowhere on the server and has no address.
-SAVE_JS = """
-(file) => {
-    if (!file) return [];
-    const {name, data} = JSON.parse(file);
-    const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([bytes], {type: "application/zip"}));
-    link.download = name;
-    document.body.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    return [];
-}
-"""
 
 
 class OwnPanel:
@@ -82,11 +65,7 @@ class OwnPanel:
     def wire(self, model: Any) -> None:
         """Connect the buttons; ``model`` is the choice of the base."""
         self._upload.upload(self._read, [self._upload, model], [self._status, *self.outputs], **PRIVATE)
-        made = self.save.click(self._make, self.choice, [self._file, self._status], **PRIVATE)
-        # The bytes are not needed any longer, and must not be sent again with another event.
-        made.then(None, self._file, None, js=SAVE_JS, **PRIVATE).then(
-            lambda: "", None, self._file, queue=False, **PRIVATE
-        )
+        save_file(self.save.click(self._make, self.choice, [self._file, self._status], **PRIVATE), self._file)
 
     def add(self, session: str, model: LanguageModel, adapter: Adapter, title: str, card: str | None = None) -> Own:
         """Let the visitor of a session wear an adapter, and have it packed.
@@ -113,8 +92,8 @@ class OwnPanel:
         found = [own for own in self._kept.of(session_of(request)) if own.name == name]
         if not found:
             return ["", message(NOTHING_TO_SAVE, alert=True)]
-        data = base64.b64encode(found[0].packed).decode()
-        return [json.dumps({"name": found[0].file_name, "data": data}), message(f"Saved as {found[0].file_name}.")]
+        file = file_to_save(found[0].file_name, found[0].packed, "application/zip")
+        return [file, message(f"Saved as {found[0].file_name}.")]
 
     def _read(self, request: gr.Request, data: bytes | None, name: str) -> Iterator[list[Any]]:
         keep = [gr.skip()] * len(self.outputs)

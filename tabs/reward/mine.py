@@ -10,6 +10,7 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.preferences import MAX_LINES, Ranking
 from lab.preferences.learning import fair
+from tabs.downloads import file_to_save, save_file
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.render.rank import RANKING_COLUMNS, agreement_html, ranking_table
@@ -22,18 +23,6 @@ MAX_MINE = 2 * MAX_LINES  # rankings of one visitor
 SHOWN_PROBLEMS = 5
 MINE, OF_CLASS = "mine", "class"
 WHOSE = [("my own", MINE), ("all of my class, without names", OF_CLASS)]
-# The file is made in the page, so that no copy of a visitor's rankings lies on the server.
-SAVE_JS = """
-(text, name) => {
-    if (!text) return [];
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], {type: 'application/jsonl'}));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    return [];
-}
-"""
 
 
 class MinePanel:
@@ -62,7 +51,7 @@ class MinePanel:
                     "Upload rankings or pairs", file_types=[".jsonl", ".json", ".txt"], min_width=190, scale=0
                 )
                 self.said = gr.HTML("", elem_classes="sd-status")
-        self._text, self._name = gr.Textbox("", visible=False), gr.Textbox("", visible=False)
+        self._file = gr.Textbox("", visible=False, label="file")
 
     @property
     def changed(self) -> tuple[Any, list[Any], list[Any]]:
@@ -74,12 +63,12 @@ class MinePanel:
         """Connect buttons."""
         for button, full in ((self._pairs, False), (self._full, True)):
             made = button.click(
-                lambda *values, full=full: self.download(*values, full=full),
+                lambda *values, full=full: self._made(*self.download(*values, full=full)),
                 [self._shared.session, self._shared.class_code, self._whose],
-                [self.said, self._text, self._name],
+                [self.said, self._file],
                 **PRIVATE,
             )
-            made.then(None, [self._text, self._name], None, js=SAVE_JS, **PRIVATE)
+            save_file(made, self._file)
         sent = self._upload.upload(
             self.upload,
             [self._upload, self._shared.session],
@@ -128,6 +117,10 @@ class MinePanel:
         what = "ranking" if full else "pair"
         name = f"class-{class_code}-{what}s.jsonl" if of_class else f"{what}s.jsonl"
         return [message(f"{len(lines):,} {what}{'s' * (len(lines) != 1)}."), text, name]
+
+    @staticmethod
+    def _made(said: str, text: str, name: str) -> list[Any]:
+        return [said, file_to_save(name, text, "application/jsonl") if text else ""]
 
     def upload(self, path: str | None, session: str) -> list[Any]:
         """Keep the rankings of a file as the visitor's own, not the class's; what cannot be read is told by line."""

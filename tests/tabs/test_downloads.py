@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import gradio as gr
+import pytest
 
 from lab.errors import VisitorError
-from tabs.downloads import download_button
+from tabs.downloads import SAVE_JS, download_button, file_to_save
+
+# As much of a page as the script touches.
+PAGE_JS = """
+const link = {click() {}, remove() {}}, waits = [];
+global.document = {createElement: () => link, body: {append() {}}};
+URL.createObjectURL = blob => { link.blob = blob; return 'blob:1'; };
+global.setTimeout = (_, wait) => waits.push(wait);
+const empty = (%s)('');
+(%s)(%s);
+link.blob.arrayBuffer().then(read => {
+    console.log(JSON.stringify([empty, link.download, link.blob.type, [...new Uint8Array(read)], waits]));
+});
+"""
 
 
 def made_by(make) -> list[str]:
@@ -30,3 +46,17 @@ def test_what_goes_wrong_is_told() -> None:
     file, told = made_by(fails)
     assert file == ""
     assert 'role="alert"' in told and "There is &lt;nothing&gt;." in told
+
+
+@pytest.mark.parametrize("content", ["<b>”\n", bytes(range(256))])
+def test_the_page_saves_what_was_made(content: str | bytes) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node to run the page's script")
+    file = file_to_save("a.x", content, "text/x")
+    script = PAGE_JS % (SAVE_JS, SAVE_JS, json.dumps(file))
+    told = subprocess.run([node, "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    empty, name, type, saved, waits = json.loads(told.stdout)
+    assert (empty, name, type.partition(";")[0]) == ([], "a.x", "text/x")
+    assert bytes(saved) == (content if isinstance(content, bytes) else content.encode())
+    assert waits == [60_000]  # a phone may read it late
