@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
+from gradio.context import Context
 
 from lab.preferences import Item
 from lab.preferences.rounds import Round
@@ -150,6 +151,18 @@ def test_download_and_upload_are_the_way_there_and_back(page: _RewardPage, found
         assert not file.exists()  # nothing of it stays on the server
     assert page._mine.download("", "", "mine", True)[1:] == ["", ""]
     assert "nothing to download" in page._mine.download("nobody", "", "mine", True)[0]
+
+
+def test_what_the_page_has_saved_does_not_stay_in_its_box(page: _RewardPage, found: Round) -> None:
+    add(page, found, moved(found, [[2], [0, 1]]), "me")
+    fns = [fn.fn for fn in Context.root_block.fns.values() if page._mine._file in fn.outputs]
+    pairs, emptied, rankings, emptied_too = fns
+    for made, lines in ((pairs, 2), (rankings, 1)):
+        _, file = made("me", "", "mine")
+        saved = json.loads(file)
+        assert len(saved["text"].splitlines()) == lines and saved["type"].startswith("application/jsonl")
+        assert made("nobody", "", "mine")[1] == ""
+    assert emptied() == emptied_too() == ""
 
 
 def test_a_class_s_rankings_are_downloaded_without_anybody_s_own(page: _RewardPage, found: Round) -> None:
