@@ -104,6 +104,8 @@ class Ranker:
 def test_a_ranking_by_mouse_by_buttons_and_by_keyboard(desktop: Visitor) -> None:
     ranker = Ranker(desktop).opens()
     ranker.sees("A > B > C > D")
+    ranker.drags("C", "A", 0.05, cancelled=True)  # the focus is nowhere yet
+    ranker.sees("A > B > C > D")
     ranker.button("C", "one place up").click()
     ranker.sees("A > C > B > D")
     expect(ranker.live).to_have_text("Completion C: place 2 of 4.")
@@ -123,8 +125,6 @@ def test_a_ranking_by_mouse_by_buttons_and_by_keyboard(desktop: Visitor) -> None
     ranker.button("D", "tie with the one above").click()
     ranker.sees("A > C > B = D")
     expect(ranker.live).to_contain_text("tied with B")
-    ranker.drags("B", "A", 0.05, cancelled=True)
-    ranker.sees("A > C > B = D")
     ranker.drags("B", "A", 0.05)
     ranker.sees("B > A > C > D")
     ranker.drags("D", "A", 0.5)
