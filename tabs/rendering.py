@@ -5,6 +5,7 @@ Pure functions; text that people or models wrote is escaped here.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from html import escape
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 INK = "#7f8792"  # readable on both a light and a dark page
+WAITED = re.compile(r"\(\d+ s\)$")  # as tabs.waiting counts
 
 
 def notes_html(notes: Sequence[str]) -> str:
@@ -25,15 +27,27 @@ def notes_html(notes: Sequence[str]) -> str:
 
 
 def message(text: str, alert: bool = False) -> str:
-    """Return a line for the status field; an alert is what went wrong."""
+    """Return a line for the status field; an alert is what went wrong.
+
+    The seconds that somebody has waited are only to be seen: a screen reader would say the line again with each.
+    """
     role, extra = ("alert", " sd-alert") if alert else ("status", "")
-    return f'<p class="sd-message{extra}" role="{role}">{escape(text)}</p>'
+    counting = WAITED.search(text)
+    start = counting.start() if counting else len(text)
+    return f'<p class="sd-message{extra}" role="{role}">{escape(text[:start])}{unspoken(text[start:])}</p>'
+
+
+def unspoken(text: str) -> str:
+    """Return what changes all the time within a message: to be seen, but not read out with every change."""
+    return f'<span aria-hidden="true">{escape(text)}</span>' if text else ""
 
 
 def progress(share: float, notes: Sequence[str] = ()) -> str:
-    """Return a progress bar, share from 0 to 1, with notes beside it."""
-    bar = f'<progress max="1" value="{share:.3f}" aria-label="progress"></progress>' if share < 1 else ""
-    return bar + message("Done." if share >= 1 else f"{share:.0%}") + notes_html(notes)
+    """Return a progress bar, share from 0 to 1, with notes beside it. What is read out changes only at the end."""
+    if share >= 1:
+        return message("Done.") + notes_html(notes)
+    bar = f'<progress max="1" value="{share:.3f}" aria-label="progress"></progress>'
+    return f'{bar}<p class="sd-message" role="status">Writing … {unspoken(f"{share:.0%}")}</p>{notes_html(notes)}'
 
 
 def decimal(value: float, form: str = ".2f") -> str:

@@ -17,6 +17,14 @@ from tabs.workshop.banner import banner_of
 from tabs.workshop.render import FOOLED_COLUMNS, figures, fooled_bars, fooled_table, handout
 
 LIVE_SECONDS = 5.0
+# Only while somebody looks: a request that fails, as in a short break of the network, makes Gradio load the page anew,
+# with all that is half made in other tabs.
+LOOKED_AT_JS = """
+() => {
+    const here = document.getElementById("sd-workshop")?.offsetParent && !document.hidden;
+    return here ? String(Date.now()) : {__type__: "update"};
+}
+"""
 INTRODUCTION = """
 A class is a code in a link. Whoever opens the link works with the same code: what they guess in the blind test and rank
 in the reward tab is counted together, and every link they copy brings others in. This page shows the counts live.
@@ -56,7 +64,7 @@ class _ClassPage:
             self._code = gr.Textbox("", label="Code of the class", max_lines=1, min_width=200, scale=1, max_length=None)
             self._show = gr.Button("Show its results", min_width=150, scale=0)
         self._status = gr.HTML("")
-        with gr.Column(visible=False) as self._results:
+        with gr.Column(visible=False, elem_id="sd-workshop") as self._results:
             with gr.Row():
                 with gr.Column(min_width=280):  # else a phone shows a letter on each line
                     self._handout = gr.HTML("")
@@ -89,6 +97,7 @@ class _ClassPage:
                 download_button("Download the rankings", self._rankings, [shown], **jsonl)
                 saved.render()
         self._timer = gr.Timer(LIVE_SECONDS, active=False)
+        looked_at = gr.Textbox("", visible="hidden", label="Looked at", container=False)
         self._joined = [] if services.class_banner is None else [services.class_code, services.class_banner]
         code, outputs = self._code, [self._status, self._results, self._timer, shown, self._handout, *self._live]
         outputs += self._joined
@@ -98,7 +107,8 @@ class _ClassPage:
         started.then(self._open, code, outputs, **PRIVATE).then(**link)
         for happens in (self._show.click, code.submit):
             happens(self._open, code, outputs, **PRIVATE).then(**link)
-        self._timer.tick(self._tick, shown, self._live, queue=False, **PRIVATE)
+        self._timer.tick(None, None, looked_at, js=LOOKED_AT_JS, **PRIVATE)
+        looked_at.change(self._tick, shown, self._live, queue=False, **PRIVATE)
         self.page = Page(
             [code],
             self._restore,

@@ -13,7 +13,7 @@ NOBODY = "Nobody has guessed or ranked yet. The figures come by themselves, ever
 
 
 def figures(results: ClassResults, here: int) -> str:
-    """Return the class's counts as large figures.
+    """Return the class's counts as large figures. They come anew every few seconds, so they are not read out each time.
 
     Args:
         here: pages open now.
@@ -30,7 +30,7 @@ def figures(results: ClassResults, here: int) -> str:
         f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd><dd class='sd-hint'>{escape(more)}</dd></div>"
         for number, what, more in shown
     )
-    return f'<div role="status"><dl class="sd-workshop-figures">{cells}</dl></div>'
+    return f'<dl class="sd-workshop-figures">{cells}</dl>'
 
 
 def title_of(model: str) -> str:

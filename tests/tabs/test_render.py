@@ -79,7 +79,7 @@ def test_messages_escape(payload: str) -> None:
     assert read(render.message(payload, alert=True)).tags == [("p", {"class": "sd-message sd-alert", "role": "alert"})]
     assert read(render.notes_html([payload, "b"])).text == payload + "b"
     assert read(render.empty_board(payload)).text == payload
-    assert read(render.progress(0.5, [payload])).text == "50%" + payload
+    assert read(render.progress(0.5, [payload])).text == "Writing … 50%" + payload
     assert payload in read(render.run_status(comparison_of(column_of(["a"]), done=False), [payload])).text
 
 
@@ -249,12 +249,34 @@ def test_a_long_prompt_shows_its_end() -> None:
     assert len(prompt) <= 90
 
 
+def spoken(page: Any) -> str:
+    """Return what a screen reader says of a status when it changes."""
+    ((_, status),) = page.find("p", role="status")
+    hidden = "".join(text for _, text in page.find("span", **{"aria-hidden": "true"}))
+    return status.removesuffix(hidden)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Composing … (3 s)", "Composing … "),
+        ("Composing … (120 s)", "Composing … "),
+        ("Composing …", "Composing …"),
+        ("It took 3 s (3 s) in all", "It took 3 s (3 s) in all"),
+    ],
+)
+def test_the_seconds_of_a_wait_are_seen_and_not_read_out(words: str, expected: str) -> None:
+    page = read(render.message(words))
+    assert (page.text, spoken(page)) == (words, expected)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.004, 0.5, 0.999, 1.0])
 def test_progress(share: float) -> None:
     page = read(render.progress(share))
     bars = page.find("progress")
     assert len(bars) == (share < 1)
-    assert page.text == ("Done." if share == 1 else f"{share:.0%}")
+    assert page.text == ("Done." if share == 1 else f"Writing … {share:.0%}")
+    assert spoken(page) == ("Done." if share == 1 else "Writing … ")
 
 
 # Steps

@@ -8,6 +8,7 @@ import pytest
 
 import tabs.waiting
 from lab.errors import PromptError, VisitorError
+from tabs.rendering import message
 from tabs.waiting import Ready, wait_for
 
 FAILURE = VisitorError("It could not be done.")
@@ -37,7 +38,8 @@ def test_news_come_before_the_outcome() -> None:
 def test_without_news_the_message_is_repeated_with_the_time() -> None:
     go = threading.Event()
     news = wait_for(lambda tell: go.wait(30), "Working …", FAILURE)
-    assert next(news) == "Working … (0 s)"
+    assert (first := next(news)) == "Working … (0 s)"
+    assert 'Working … <span aria-hidden="true">(0 s)</span>' in message(first)  # as the page shows it
     go.set()
     *_, last = news
     assert last == Ready(True)

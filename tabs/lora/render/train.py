@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.text.live_training import Phase, Snapshot
 from lab.text.own_adapters import Own
-from tabs.rendering import INK, calm, decimal, message, notes_html
+from tabs.rendering import INK, calm, decimal, message, notes_html, unspoken
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FROZEN, CHANGED = "#5b8fc4", "#d07a2d"
 LOSS_COLUMNS = ["after step", "training loss", "held-out loss", "against the base"]
 NO_SAMPLES = "While it trains, the adapter writes here what it would say by then."
-NO_OWN = "None yet. What you train or upload here is listed, until you close or reload this page."
+NO_OWN = "None yet. What you train or upload here is listed while this page is open and connected."
 
 
 def duration(seconds: float) -> str:
@@ -36,23 +36,25 @@ def ordinal(number: int) -> str:
 
 
 def state_of(now: Snapshot) -> str:
-    """Return where a training stands, as a line with a bar."""
+    """Return where a training stands, as a line with a bar. What changes with every step is not read out."""
     match now.phase:
         case Phase.WAITING:
             ahead = now.standing.ahead
-            words = (
-                f"You are {ordinal(ahead + 1)} in the line: {ahead} before you, {duration(now.standing.seconds)} until "
-                f"it is your turn, then {duration((now.seconds_left or 0) - now.standing.seconds)}."
+            if not ahead:
+                return message("It is your turn now …")
+            times = (
+                f", {duration(now.standing.seconds)} until it is your turn, then "
+                f"{duration((now.seconds_left or 0) - now.standing.seconds)}."
             )
-            return message(words if ahead else "It is your turn now …")
+            return _going(f"You are {ordinal(ahead + 1)} in the line: {ahead} before you", times)
         case Phase.STARTING:
-            return _bar(0) + message(f"Starting a process of its own … {duration(now.seconds_left or 0)} to go.")
+            return _bar(0) + _going("Starting a process of its own …", f" {duration(now.seconds_left or 0)} to go.")
         case Phase.TRAINING:
             left = f", {duration(now.seconds_left)} to go" if now.seconds_left else ""
             words = f"Step {now.step} of {now.settings.steps}{left}."
             if now.step == now.settings.steps:
-                words = "All steps are done. The last sample is being written …"
-            return _bar(now.step / now.settings.steps) + message(words)
+                return _bar(1) + message("All steps are done. The last sample is being written …")
+            return _bar(now.step / now.settings.steps, words) + _going("Training …", f" {words}")
     return message(outcome(now)) + notes_html(now.notes)
 
 
@@ -67,8 +69,14 @@ def outcome(now: Snapshot) -> str:
     )
 
 
-def _bar(share: float) -> str:
-    return f'<progress max="1" value="{share:.3f}" aria-label="training"></progress>'
+def _bar(share: float, words: str = "") -> str:
+    """Return a bar; the words are for who asks it how far it is."""
+    text = f' aria-valuetext="{words}"' if words else ""
+    return f'<progress max="1" value="{share:.3f}" aria-label="training"{text}></progress>'
+
+
+def _going(words: str, changing: str) -> str:
+    return f'<p class="sd-message" role="status">{words}{unspoken(changing)}</p>'
 
 
 def loss_plot(now: Snapshot) -> Figure:

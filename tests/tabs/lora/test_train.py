@@ -32,6 +32,7 @@ from tabs.lora.train import NAMES, TrainPanel
 from tabs.lora.ways import WaysPanel
 from tabs.page import Services
 from tabs.runs import Runs
+from tests.tabs.pages import Page
 from tests.tiny import SENTENCES
 
 TEXT = "\n".join(SENTENCES * 6)
@@ -305,7 +306,12 @@ def test_what_a_training_shows() -> None:
         held_out_losses=((0, 5.0), (2, 4.5)),
         samples=(Sample(0, "<i>base"), Sample(2, " new")),
     )
-    assert "Step 3 of 10, about 2 minutes to go" in state_of(now)
+    shown = Page(state_of(now))
+    ((bar, _),), ((_, status),) = shown.find("progress"), shown.find("p", role="status")
+    assert status == "Training … Step 3 of 10, about 2 minutes to go."
+    ((_, changing),) = shown.find("span", **{"aria-hidden": "true"})
+    assert status.removesuffix(changing) == "Training …"  # all that is read out with every step
+    assert changing.strip() == bar["aria-valuetext"]  # for who asks
     assert loss_table(now) == [["0", "–", "5.000", "+0.000"], ["2", "4.500", "4.500", "−0.500"]]
     assert [len(trace.x) for trace in loss_plot(now).data] == [3, 2, 2]
     shown = samples_html(now, "<p>")

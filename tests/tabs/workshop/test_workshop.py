@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +17,7 @@ from lab.text.models import Models
 from lab.workshop import ClassResults, Fooled
 from tabs.page import Services
 from tabs.workshop.banner import Banner, banner
-from tabs.workshop.page import _ClassPage
+from tabs.workshop.page import LOOKED_AT_JS, _ClassPage
 from tabs.workshop.render import figures, fooled_bars, fooled_table, handout
 from tests.tabs.pages import Page
 
@@ -115,6 +117,30 @@ def test_results_are_live(page: _ClassPage, services: Services) -> None:
     assert [row[:3] for row in table] == [["LoRA", 2, 50.0]]
     assert "1 of 2" in bars
     assert [text for _, text in Page(numbers).find("dd")][::2] == ["1", "1", "2", "0"]
+    assert "role=" not in numbers  # or all of it would be read out every few seconds
+
+
+def test_only_a_browser_that_shows_the_results_asks_for_them(services: Services) -> None:
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        page = _ClassPage(services)
+    (beat,) = (fn for fn in blocks.fns.values() if (page._timer._id, "tick") in fn.targets)
+    (asking,) = (fn for fn in blocks.fns.values() if fn.fn == page._tick)
+    assert beat.fn is None and beat.js == LOOKED_AT_JS
+    assert asking.targets == [(beat.outputs[0]._id, "change")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "covered", "asks"), [("{}", "false", True), ("null", "false", False), ("{}", "true", False)]
+)
+def test_results_in_another_tab_or_window_wait(shown: str, covered: str, asks: bool) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node to run the page's script")
+    document = f"{{hidden: {covered}, getElementById: id => id === 'sd-workshop' ? {{offsetParent: {shown}}} : null}}"
+    script = f"global.document = {document}; console.log(JSON.stringify(({LOOKED_AT_JS})()));"
+    told = subprocess.run([node, "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    beat = json.loads(told.stdout)
+    assert beat.isdigit() if asks else beat == {"__type__": "update"}
 
 
 @pytest.mark.parametrize("code", ["", "  ", "no spaces", "<script>", "x" * 100])
