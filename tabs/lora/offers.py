@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lab.text.adapters import shipped_adapters
 from lab.text.live_training import LiveSettings, estimate
 from lab.text.models import LanguageModel, Models
 from tabs.rendering import message
 
 Offers = tuple[tuple[str, str], ...]  # names and titles
+GONE = (
+    "“{title}” is not here any more: the connection was lost in between, and your own adapters go with it. Reload the "
+    "page, then upload it if you have saved it, or train it again."
+)
 TYPICAL_TOKENS = 20_000  # of a text that somebody trains on, about 15,000 words
 
 
@@ -23,6 +29,16 @@ def offers_here(models: Models, name: str, own: Offers = ()) -> Offers:
 def loaded(model: LanguageModel, offered: Offers) -> dict[str, str]:
     """Return the titles, by name, of those adapters that the model's engine has."""
     return {name: title for name, title in offered if model.engine.adapter(name) is not None}
+
+
+def gone(model: LanguageModel, offered: Offers, worn: Collection[str]) -> dict[str, str]:
+    """Return the titles, by name, of the visitor's own adapters that are worn but not there any more.
+
+    They go when the page loses its connection, which it does not notice itself.
+    """
+    ships = shipped_adapters(model.name)
+    here = loaded(model, offered)
+    return {name: title for name, title in offered if name in worn and name not in here and name not in ships}
 
 
 def without_adapters(models: Models, name: str) -> str:

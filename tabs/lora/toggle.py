@@ -11,11 +11,12 @@ import gradio as gr
 from lab.errors import VisitorError
 from lab.text.adapting import Adaptation, AdaptSettings, adapt
 from lab.text.models import LanguageModel
+from lab.text.outfits import outfits_to_text
 from lab.text.shifts import step_shifts
 from tabs.loading import run_with_model
 from tabs.looking import Looking, StepPanel, looked_at
 from tabs.lora.controls import ALL_COLUMNS, Controls
-from tabs.lora.offers import Offers, loaded
+from tabs.lora.offers import GONE, Offers, gone, loaded
 from tabs.lora.render.board import LEGEND, board, empty_board, run_status
 from tabs.lora.render.shifts import SHIFT_COLUMNS, shift_plot, shift_summary, shift_table
 from tabs.made import Made, send_button
@@ -96,6 +97,11 @@ class TogglePanel:
 
     @staticmethod
     def _adapt(model: LanguageModel, settings: AdaptSettings, offered: Offers, notes: list[str]) -> Iterator[list[Any]]:
+        missing = gone(model, offered, {name for outfit in settings.outfits for name in outfit.names})
+        if missing:
+            kept = [outfit for outfit in settings.outfits if missing.keys().isdisjoint(outfit.names)]
+            settings = settings.model_copy(update={"adapters": outfits_to_text(kept)})
+            notes = [*notes, *(GONE.format(title=title) for title in missing.values())]
         for n, result in enumerate(adapt(model, settings, loaded(model, offered))):
             controls = [gr.skip(), gr.skip()]
             if n == 0:  # and never later: by then the visitor may have chosen another

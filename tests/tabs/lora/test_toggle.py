@@ -12,7 +12,7 @@ from lab.text.adapting import AdaptSettings
 from lab.text.models import GPT2
 from lab.text.outfits import outfits_from_text
 from tabs.lora.controls import MAX_SWITCHES, share, unshown
-from tabs.lora.offers import offers_here, without_adapters
+from tabs.lora.offers import GONE, offers_here, without_adapters
 from tabs.lora.page import worn_too
 from tabs.lora.render.board import gain_text
 from tabs.lora.toggle import CLICK_A_TOKEN, NO_ADAPTER
@@ -240,9 +240,12 @@ def test_an_own_adapter_that_has_gone_is_told(tab: Tab, own: tuple[tuple[str, st
     engine = tab.services.models.get(tab.services.models.default).engine
     engine.remove_adapter("own-1")
     assert "not there any more" in tab.toggle.look(result, 2, 1)[0].replace("\\", "")
-    _, board, *_ = run(tab, *tab.values(prompt=PROMPT, seed=77, offered=offered, adapters="own-1=1"))[-1]
-    assert badges(board) == ["Base"]
-    assert "no adapter named" in board
+    adapters = "shakespeare=1;own-1=1;shakespeare=0.5+own-1=0.5"
+    status, board, *_ = run(tab, *tab.values(prompt=PROMPT, seed=77, offered=offered, adapters=adapters))[-1]
+    assert badges(board) == ["Base", "Shakespeare 100 %"]
+    ((_, note),) = Page(status).find("li")  # once, and by its title
+    assert note == GONE.format(title=PAYLOADS[0])
+    assert "own-1" not in board
 
 
 # --- links ----------------------------------------------------------------------------------------------------------
