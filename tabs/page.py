@@ -69,10 +69,13 @@ TOO_LONG = "This text is too long for a link."
 
 # Puts the link made by Python, and the class if the visitor is in one, into the address bar and the clipboard. Either
 # may be refused (inside a frame, or on a page served without TLS): the link stands in the text box all the same, ready
-# to be copied by hand. The colours stay the visitor's own: they stand in the address bar, not in the link.
+# to be copied by hand. The colours stay the visitor's own: they stand in the address bar, not in the link. What is told
+# is heard from a line that tabs/shell.js has made before: one that comes with its words is often not read out.
 COPY_LINK_JS = """
 async (query, told) => {
     document.querySelectorAll(".OWN[hidden]").forEach((box) => { box.hidden = false; });
+    const live = document.getElementById("sd-told");
+    if (live) live.textContent = "";
     if (!query) return [query, told];
     const code = document.body.dataset.sdClass;
     if (code) query += `&class=${encodeURIComponent(code)}`;
@@ -82,7 +85,8 @@ async (query, told) => {
     try { window.history.replaceState(null, "", address); } catch (error) {}
     told = "Copied.";
     try { await navigator.clipboard.writeText(link); } catch (error) { told = "Copy it from the box."; }
-    return [link, `<p class="sd-message" role="status">${told}</p>`];
+    if (live) live.textContent = told;
+    return [link, `<p class="sd-message">${told}</p>`];
 }
 """
 

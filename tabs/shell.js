@@ -1,6 +1,12 @@
 // What the page does by itself, whatever tab is open. Run once, when the page is loaded.
 () => {
     const body = document.body;
+    // Heard, not seen. It is there before it has anything to say, as screen readers want it.
+    const live = document.createElement("p");
+    live.id = "sd-told";
+    live.className = "sd-live";
+    live.setAttribute("aria-live", "polite");
+    body.append(live);
     const tabsOf = (bar) => [...bar.querySelectorAll("[role=tab]")].filter((tab) => tab.offsetParent);
     // The address follows the tab that is open, so that a reload or a bookmark comes back to it.
     const remember = (tab) => {
@@ -28,13 +34,24 @@
         if (tab) remember(tab);
     });
     // A link that was made is of the state that it was made from: what is done after that takes it away.
+    // Of a table all of it: a cell that is half in view moves under the pointer, and its click is the table's then.
+    const clicked = "button:not(.label-wrap), label, [role=option], [data-n], [role=grid], .js-plotly-plot";
+    // Where a key changes something without an event of its own: texts and tables by arrows, a list by what is chosen.
+    const pressed = {
+        ".sd-text, [role=slider], [role=grid]": /^(Arrow|Home$|End$|Page|Enter$)/,
+        "[role=combobox]": /^(Enter|Backspace|Delete)$/,
+    };
+    const doing = {
+        input: () => true,
+        click: (event) => event.target.closest(clicked),
+        keydown: (event) => Object.entries(pressed).some(([on, keys]) => keys.test(event.key) && event.target.closest(on)),
+    };
     const outdated = (event) => {
         const panel = event.target.closest?.("#sd-tabs > [role=tabpanel]");
-        const does = event.type === "input" || event.target.closest?.("button:not(.label-wrap), label, [role=option], [data-n]");
-        if (!panel || !does || event.target.closest(".sd-copied")) return;
+        if (!panel || event.target.closest(".sd-copied") || !doing[event.type](event)) return;
         panel.querySelectorAll(".sd-copied").forEach((box) => { box.hidden = true; });
     };
-    for (const kind of ["click", "input"]) document.addEventListener(kind, outdated, true);
+    for (const kind of Object.keys(doing)) document.addEventListener(kind, outdated, true);
     // Links from page to page stay in the class and in the colours that the visitor came with.
     const complete = (event) => {
         const link = event.target.closest?.('a[href^="?"]');

@@ -75,7 +75,7 @@ def test_a_link_opens_and_switches_switch(visitors: Visitors) -> None:
     page.locator("#sd-lora-board .sd-text").nth(2).locator("[data-n='4']").click()
     expect(step).to_contain_text("Token 5 of Fairy tales 100 %")
     visitor.press("Copy link")
-    expect(page.get_by_text("Copied.")).to_be_visible()
+    expect(page.locator(".sd-message:visible").get_by_text("Copied.")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     other = visitors.new().page
     other.goto(copied)
