@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOTHING_TO_SAVE = "There is no adapter of yours to save yet."
+NOTHING_TO_SAVE = "There is no adapter of yours here to save. If there was one, the connection was lost in between."
 HELP = (
-    "They are yours alone and stay until you close or reload this page. A saved one can be uploaded again, and read by "
-    "PEFT."
+    "They are yours alone. They go when you close or reload this page, and when it loses its connection, as on a "
+    "locked phone: save what you want to keep. A saved one can be uploaded again, and read by PEFT."
 )
 
 
