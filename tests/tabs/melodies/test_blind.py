@@ -166,7 +166,8 @@ def test_answers_are_kept_and_shown(panel: BlindPanel, clips: tuple[Clip, ...]) 
     assert "1 of 3 right." in status
     assert stored(panel) == [("bach", "", "bach"), ("folk", "", "machine"), ("machine", "lora", "folk")]
     page = Page(board)
-    assert [text for _, text in page.find("h3")] == ["Clip 1: Bach chorale ✓", "Clip 2: Folk song ✗", "Clip 3: Machine ✗"]
+    titles = ["Clip 1: Bach chorale ✓", "Clip 2: Folk song ✗", "Clip 3: Machine ✗"]
+    assert [text for _, text in page.find("h3")] == titles
     assert [text for _, text in page.find("p", **{"class": "sd-hint"})] == [clip.about for clip in clips]
     assert len(page.find("a")) == 9 and len(page.find("dl")) == 3
     assert "bach chorale, right" in page.text and "machine, wrong" in page.text and "folk song, wrong" in page.text
