@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lab.hub import Progress, silent
 from lab.importing import importing
 from lab.lora import Adapter, LoRALinear, inject
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ _proofs = threading.Lock()  # each holds several copies of a model: thirty at on
 
 
 @contextmanager
-def _in_turn(tell: Tell) -> Iterator[None]:
+def _in_turn(tell: Progress) -> Iterator[None]:
     if not _proofs.acquire(blocking=False):
         tell("Waiting for another visitor's proof …")
         _proofs.acquire()
@@ -81,7 +80,7 @@ def check_merge(
     adapter: Adapter,
     ids: Sequence[int],
     length: int = 40,
-    tell: Tell = lambda words: None,
+    tell: Progress = silent,
 ) -> MergeCheck:
     """Write after a prompt with the adapter apart and merged; one proof at a time.
 
@@ -116,7 +115,7 @@ def _check_merge(network: GPT2LMHeadModel, adapter: Adapter, ids: Sequence[int],
 
 
 def check_peft(
-    network: GPT2LMHeadModel, adapter: Adapter, layer: str, ids: Sequence[int], tell: Tell = lambda words: None
+    network: GPT2LMHeadModel, adapter: Adapter, layer: str, ids: Sequence[int], tell: Progress = silent
 ) -> Iterator[Equality]:
     """Yield how far LoRA from scratch and PEFT are apart: one layer as Conv1D and as Linear, then the whole model.
 

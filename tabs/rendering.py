@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 INK = "#7f8792"  # readable on both a light and a dark page
 WAITED = re.compile(r"\(\d+ s\)$")  # as tabs.waiting counts
 
@@ -48,6 +49,12 @@ def progress(share: float, notes: Sequence[str] = ()) -> str:
         return message("Done.") + notes_html(notes)
     bar = f'<progress max="1" value="{share:.3f}" aria-label="progress"></progress>'
     return f'{bar}<p class="sd-message" role="status">Writing … {unspoken(f"{share:.0%}")}</p>{notes_html(notes)}'
+
+
+def counted(number: int, noun: str, in_words: bool = False) -> str:
+    """Return ``1 ranking`` or ``2 rankings``; for running text ``two rankings``, in digits from eleven on."""
+    shown = NUMBERS[number] if in_words and number < len(NUMBERS) else f"{number:,}"
+    return f"{shown} {noun}{'' if number == 1 else 's'}"
 
 
 def decimal(value: float, form: str = ".2f") -> str:

@@ -55,7 +55,7 @@ class BeamsPanel:
                 "num_beams": slider(DecodingSettings, "num_beams", "num_beams", min_width=130),
                 "beam_steps": slider(DecodingSettings, "beam_steps", "Steps", min_width=130),
                 "length_penalty": slider(
-                    DecodingSettings, "length_penalty", "length_penalty", step=0.1, min_width=130, info=PENALTY
+                    DecodingSettings, "length_penalty", "length_penalty", min_width=130, info=PENALTY
                 ),
             }
 

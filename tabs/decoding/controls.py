@@ -61,7 +61,7 @@ def add_slot(number: int, strategy: Strategy | None) -> Slot:
         temperature = slider(Strategy, "temperature", "temperature", visible="temperature" in shown.parameters[1:])
         with gr.Accordion("Penalties", open=shown.penalised) as penalties:
             repetition = slider(Strategy, "repetition_penalty", "repetition_penalty")
-            length = slider(Strategy, "length_penalty", "length_penalty", step=0.1, visible=shown.kind is Kind.BEAM)
+            length = slider(Strategy, "length_penalty", "length_penalty", visible=shown.kind is Kind.BEAM)
     return Slot(group, kind, main, temperature, penalties, repetition, length)
 
 

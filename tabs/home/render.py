@@ -8,6 +8,7 @@ from html import escape
 
 from lab.arc import Row
 from tabs.experiments import Experiment
+from tabs.rendering import counted
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,6 @@ class Card:
     frozen: bool = False
 
 
-# For running text; what has more than ten of anything is written in digits.
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 HERO = """
 <section class="sd-home-hero" aria-labelledby="sd-home-question">
 <h2 id="sd-home-question">A model already knows a lot.<br>How do you make it do something <em>slightly
@@ -40,14 +39,9 @@ and every state is a link that you can send.</p>
 """
 
 
-def counted(number: int, one: str) -> str:
-    """Return a number of things in words, such as ``six tabs``."""
-    return f"{NUMBERS[number] if number < len(NUMBERS) else number} {one}{'' if number == 1 else 's'}"
-
-
 def hero(tabs: int) -> str:
     """Return the question, with how many tabs speak to it."""
-    return HERO % counted(tabs, "tab").capitalize()
+    return HERO % counted(tabs, "tab", in_words=True).capitalize()
 
 
 def strip(share: float, words: str) -> str:
@@ -86,7 +80,7 @@ def tour(experiments: Sequence[Experiment]) -> str:
     )
     return (
         '<section class="sd-home-tour" aria-labelledby="sd-home-tour"><h2 id="sd-home-tour">A tour in '
-        f"{counted(len(experiments), 'experiment')}</h2><ol>{steps}</ol></section>"
+        f"{counted(len(experiments), 'experiment', in_words=True)}</h2><ol>{steps}</ol></section>"
     )
 
 

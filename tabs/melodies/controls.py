@@ -77,7 +77,7 @@ def add_composing() -> dict[str, Any]:
         )
         found["phrases"] = slider(MelodySettings, "phrases", "Phrases", min_width=130, scale=3)
         found["temperature"] = slider(MelodySettings, "temperature", "temperature", min_width=130, scale=4)
-        found["top_p"] = slider(MelodySettings, "top_p", "top_p", step=0.01, min_width=130, scale=3)
+        found["top_p"] = slider(MelodySettings, "top_p", "top_p", min_width=130, scale=3)
         found["seed"] = gr.Number(default("seed"), label="Seed", precision=0, min_width=100, scale=2)
     with gr.Row():
         found["voices"] = gr.CheckboxGroup(

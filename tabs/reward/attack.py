@@ -12,7 +12,7 @@ from lab.preferences.settings import RewardSettings
 from lab.preferences.standing import share_beaten
 from tabs.controls import slider
 from tabs.page import PRIVATE
-from tabs.rendering import message, notes_html
+from tabs.rendering import counted, message, notes_html
 from tabs.reward.fooled import remembered
 from tabs.reward.render.break_it import FOOLED, STEP_COLUMNS, attack_plot, attacked_html, step_rows, verdict
 from tabs.reward.render.texts import signed
@@ -121,10 +121,9 @@ class AttackPanel:
                     remembered(found, settings.annotator, step.text) if fooled else gr.skip(),
                 ]
             last = steps[-1]
-            words_in = f"{last.number} word{'s' * (last.number != 1)}"
+            moved = f"from {signed(steps[0].reward)} to {signed(last.reward)}"
             end = message(
-                f"Done: {words_in} moved the reward from {signed(steps[0].reward)} to {signed(last.reward)}. "
-                + verdict(learned[-1] - true[-1])
+                f"Done: {counted(last.number, 'word')} moved the reward {moved}. " + verdict(learned[-1] - true[-1])
             )
             yield [end + notes_html(notes), *keep]
         except VisitorError as error:

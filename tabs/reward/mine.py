@@ -12,7 +12,7 @@ from lab.preferences import MAX_LINES, Ranking
 from lab.preferences.learning import fair
 from tabs.downloads import file_to_save, save_file
 from tabs.page import PRIVATE
-from tabs.rendering import message, notes_html
+from tabs.rendering import counted, message, notes_html
 from tabs.reward.render.rank import RANKING_COLUMNS, agreement_html, ranking_table
 from tabs.reward.shared import Shared
 from tabs.visitor import KEEP_SESSION_JS, session_or_new
@@ -116,7 +116,7 @@ class MinePanel:
             return [message("That is more than fits into one file.", alert=True), "", ""]
         what = "ranking" if full else "pair"
         name = f"class-{class_code}-{what}s.jsonl" if of_class else f"{what}s.jsonl"
-        return [message(f"{len(lines):,} {what}{'s' * (len(lines) != 1)}."), text, name]
+        return [message(f"{counted(len(lines), what)}."), text, name]
 
     @staticmethod
     def _made(said: str, text: str, name: str) -> list[Any]:
@@ -133,7 +133,7 @@ class MinePanel:
             done = store.import_jsonl(lines, session, once=True)
         except VisitorError as error:
             return [message(str(error), alert=True), gr.skip(), None]
-        words = f"{len(done.added):,} ranking{'s' * (len(done.added) != 1)} added."
+        words = f"{counted(len(done.added), 'ranking')} added."
         if done.repeated:
             words += f" {done.repeated:,} were there already, and are kept once."
         problems = [f"Line {number}: {reason}" for number, reason in done.problems[:SHOWN_PROBLEMS]]

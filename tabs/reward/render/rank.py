@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.preferences import Item, Ranking
 from lab.preferences.rounds import Round
-from tabs.rendering import decimal
+from tabs.rendering import counted, decimal
 
 if TYPE_CHECKING:
     from lab.preferences.agreement import Agreement
@@ -93,8 +93,3 @@ def agreement_facts(found: Agreement) -> list[tuple[str, str]]:
         ("Krippendorff’s alpha (1: agreement, 0: chance)", alpha),
         ("Behind it", f"{counted(found.annotators, 'visitor')}, {counted(found.sets, 'shared round')}"),
     ]
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 ranking`` or ``2 rankings``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from tabs.reward.render.rank import LETTERS, counted, short
+from tabs.rendering import counted
+from tabs.reward.render.rank import LETTERS, short
 from tabs.reward.render.texts import score, signed
 
 if TYPE_CHECKING:

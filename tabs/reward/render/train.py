@@ -11,7 +11,7 @@ from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.preferences.pairs import Completion
 from lab.preferences.report import CHANCE, Judged, Report
-from tabs.reward.render.rank import counted
+from tabs.rendering import counted
 from tabs.reward.render.texts import reading_table, score, signed
 
 if TYPE_CHECKING:
