@@ -11,6 +11,7 @@ from gradio import state_holder
 # What glibc's mallopt calls them, and what they are set to.
 ARENA_MAX, ARENAS = -8, 2
 MMAP_THRESHOLD, LARGE = -3, 1 << 20  # bytes
+COMES_BACK = 3600  # seconds for which what a page has is kept when its connection ends: a locked phone may be back
 CAPACITY = 2000  # sessions of which something is kept; the one that was quiet the longest is forgotten first
 
 
@@ -34,7 +35,7 @@ class LightSession(state_holder.SessionState):
         self.state_data = {}
         self._state_ttl = {}
         self.is_closed = False
-        self.STATE_TTL_WHEN_CLOSED = 3600  # seconds in which a page may come back
+        self.STATE_TTL_WHEN_CLOSED = COMES_BACK
 
     def _update_config(self, key: int) -> None:
         pass

@@ -1,9 +1,15 @@
-"""Adapters that belong to one visitor: under names that nobody else can know, and gone when the visitor is."""
+"""Adapters that belong to one visitor: under names that nobody else can know, and gone some time after the visitor.
+
+A phone that is locked loses its connection just as a page that is closed does, and may be back in a minute. So what
+belongs to somebody who has left is kept for a while, but gives way at once to those who are here.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +22,10 @@ if TYPE_CHECKING:
 
 MOST = 3  # of one visitor; the oldest goes
 MAX_NUMBERS = 250_000_000  # in the adapters of all visitors together: a gigabyte
-REMEMBERED = 10_000  # visitors who have left
+REMEMBERED = 10_000  # visitors who have left for good
 
 FULL = "Too many people keep an adapter here right now. Please try again in a few minutes."
-LEFT = "The connection was lost in between, and the adapter with it. Please reload the page and try again."
+LEFT = "The connection was lost for too long, and the adapter with it. Please reload the page and try again."
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,21 @@ class Own:
 
 
 class OwnAdapters:
-    """Keeps what visitors have trained or uploaded, by their session. Safe to use from several threads."""
+    """Keeps what visitors have trained or uploaded, by their session. Safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        grace: seconds for which it is kept once a visitor has left. Whoever saves or adds something after that is back,
+            and has as long again.
+        clock: tells the seconds.
+    """
+
+    def __init__(self, grace: float = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._grace = grace
+        self._clock = clock
         self._kept: dict[str, list[Own]] = {}
-        self._left: OrderedDict[str, None] = OrderedDict()
+        self._away: OrderedDict[str, float] = OrderedDict()  # who has left, and when they were last heard of
+        self._left: OrderedDict[str, None] = OrderedDict()  # for good
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
 
     def add(
@@ -52,16 +68,16 @@ class OwnAdapters:
         """Let the visitor of a session wear an adapter.
 
         Raises:
-            VisitorError: if all visitors together keep too much, or this one has left.
+            VisitorError: if all visitors together keep too much, or this one has left for good.
             ValueError: if it does not fit the model.
         """
         own = Own(unguessable_name(), title, model, adapter, packed, file_name)
         with self._lock:
+            self._expire()
             if not session or session in self._left:
                 raise VisitorError(LEFT)
-            numbers = sum(one.adapter.parameters for kept in self._kept.values() for one in kept)
-            if numbers + adapter.parameters > MAX_NUMBERS:
-                raise VisitorError(FULL)
+            self._heard_of(session)
+            self._make_room(adapter.parameters, session)
             model.engine.add_adapter(own.name, adapter)
             kept = self._kept.setdefault(session, [])
             kept.append(own)
@@ -71,16 +87,61 @@ class OwnAdapters:
 
     def of(self, session: str) -> tuple[Own, ...]:
         """Return a visitor's adapters, the oldest first."""
-        return tuple(self._kept.get(session, ()))
-
-    def forget(self, session: str) -> None:
-        """Take a visitor's adapters away, and whatever may still come for them."""
         with self._lock:
-            for own in self._kept.pop(session, ()):
-                _remove(own)
-            self._left[session] = None
-            while len(self._left) > REMEMBERED:
-                self._left.popitem(last=False)
+            self._expire()
+            self._heard_of(session)
+            return tuple(self._kept.get(session, ()))
+
+    def leave(self, session: str) -> None:
+        """Note that a visitor's connection has ended: after the time of grace all of theirs goes."""
+        with self._lock:
+            self._away[session] = self._clock()
+            self._away.move_to_end(session)
+            self._expire()
+            self._see_to_it()
+
+    def _see_to_it(self) -> None:
+        """Have a look when the next one's time is over, unless somebody does so already or there is nothing to take."""
+        due = [since + self._grace for session, since in self._away.items() if session in self._kept]
+        if due and self._timer is None:
+            self._timer = threading.Timer(max(due[0] - self._clock(), 1), self._time_is_over)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _time_is_over(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._expire()
+            self._see_to_it()
+
+    def _expire(self) -> None:
+        due = self._clock() - self._grace
+        while self._away and next(iter(self._away.values())) <= due:
+            self._forget(next(iter(self._away)))
+
+    def _heard_of(self, session: str) -> None:
+        if session in self._away:
+            self._away[session] = self._clock()
+            self._away.move_to_end(session)
+
+    def _make_room(self, numbers: int, session: str) -> None:
+        """Forget those who are away the longest until so many more numbers fit."""
+        others = [one for one in self._away if one != session]
+        while self._numbers() + numbers > MAX_NUMBERS:
+            if not others:
+                raise VisitorError(FULL)
+            self._forget(others.pop(0))
+
+    def _numbers(self) -> int:
+        return sum(own.adapter.parameters for kept in self._kept.values() for own in kept)
+
+    def _forget(self, session: str) -> None:
+        del self._away[session]
+        for own in self._kept.pop(session, ()):
+            _remove(own)
+        self._left[session] = None
+        while len(self._left) > REMEMBERED:
+            self._left.popitem(last=False)
 
 
 def _remove(own: Own) -> None:

@@ -11,8 +11,8 @@ from tabs.rendering import message
 
 Offers = tuple[tuple[str, str], ...]  # names and titles
 GONE = (
-    "“{title}” is not here any more: the connection was lost in between, and your own adapters go with it. Reload the "
-    "page, then upload it if you have saved it, or train it again."
+    "“{title}” is not here any more: the connection was lost for too long, and your own adapters go with it. Reload "
+    "the page, then upload it if you have saved it, or train it again."
 )
 TYPICAL_TOKENS = 20_000  # of a text that somebody trains on, about 15,000 words
 
@@ -34,7 +34,7 @@ def loaded(model: LanguageModel, offered: Offers) -> dict[str, str]:
 def gone(model: LanguageModel, offered: Offers, worn: Collection[str]) -> dict[str, str]:
     """Return the titles, by name, of the visitor's own adapters that are worn but not there any more.
 
-    They go when the page loses its connection, which it does not notice itself.
+    They go some time after the page has lost its connection, which it does not notice itself.
     """
     ships = shipped_adapters(model.name)
     here = loaded(model, offered)

@@ -1,4 +1,4 @@
-"""A visitor's own adapters: listed, saved as a zip, read from one, and gone when the visitor is."""
+"""A visitor's own adapters: listed, saved as a zip, read from one, and gone some time after the visitor."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tabs.loading import wait_for_model
 from tabs.lora.render.train import own_html
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message
+from tabs.sessions import COMES_BACK
 
 if TYPE_CHECKING:
     from lab.lora import Adapter
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOTHING_TO_SAVE = "There is no adapter of yours here to save. If there was one, the connection was lost in between."
+NOTHING_TO_SAVE = "There is no adapter of yours here to save. If there was one, the connection was lost for too long."
 HELP = (
-    "They are yours alone. They go when you close or reload this page, and when it loses its connection, as on a "
-    "locked phone: save what you want to keep. A saved one can be uploaded again, and read by PEFT."
+    "They are yours alone. Closed or reloaded, this page does not find them again, and when it loses its connection, "
+    "as on a locked phone, they are kept for an hour: save what you want to keep. A saved one can be uploaded again, "
+    "and read by PEFT."
 )
 
 
@@ -42,7 +44,7 @@ class OwnPanel:
 
     def __init__(self, services: Services) -> None:
         self._models = services.models
-        self._kept = OwnAdapters()
+        self._kept = OwnAdapters(COMES_BACK)
         self.state = gr.State(())
         gr.Markdown(f"#### Your adapters\n{HELP}")
         self.list = gr.HTML(own_html(()), elem_id="sd-lora-own")
@@ -124,7 +126,7 @@ class OwnPanel:
         return [message(words), *self.shown(session)]
 
     def _leave(self, request: gr.Request) -> None:
-        self._kept.forget(session_of(request))
+        self._kept.leave(session_of(request))
 
 
 def session_of(request: gr.Request | None) -> str:

@@ -51,6 +51,7 @@ def app(browser: Browser, tiny_folder: Path, tmp_path_factory: pytest.TempPathFa
     files = tmp_path_factory.mktemp("gradio")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(files))
+        patch.setattr("tabs.lora.own.COMES_BACK", 0)  # so that what is left behind can be looked for at once
         app = TrainingApp(tiny_folder, files)
         yield app
         app.close()

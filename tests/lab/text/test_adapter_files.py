@@ -294,12 +294,60 @@ class TestOwnAdapters:
         assert own.of("me") == (mine,) and own.of("nobody") == ()
         assert len(mine.name) > 20 and mine.name != yours.name
         assert {mine.name, yours.name} <= model.engine._adapters.keys()
-        own.forget("me")
+        own.leave("me")
         assert mine.name not in model.engine._adapters and yours.name in model.engine._adapters
         with pytest.raises(VisitorError, match="connection was lost"):
             own.add("me", model, adapter, "Late", b"", "late.zip")
-        own.forget("you")
+        own.leave("you")
         assert not model.engine._adapters
+
+    def test_who_is_away_for_a_while_finds_them_again(self, model: LanguageModel, adapter: Adapter) -> None:
+        now = [0.0]
+        own = OwnAdapters(60, lambda: now[0])
+        mine = own.add("me", model, adapter, "Mine", b"", "x")
+        own.leave("me")
+        now[0] = 59
+        assert own.of("me") == (mine,)  # back: the time of grace begins anew
+        now[0] = 118
+        again = own.add("me", model, adapter, "Again", b"", "x")
+        now[0] = 177
+        own._time_is_over()  # what the timer does
+        assert own.of("me") == (mine, again) and own._timer is not None
+        own._timer.cancel()
+        now[0] = 237
+        own._time_is_over()
+        assert own.of("me") == () and own._timer is None and not model.engine._adapters
+        with pytest.raises(VisitorError, match="connection was lost"):
+            own.add("me", model, adapter, "Late", b"", "x")
+
+    def test_a_timer_takes_what_nobody_comes_back_for(self, model: LanguageModel, adapter: Adapter) -> None:
+        own = OwnAdapters(0.05)
+        own.leave("had nothing")
+        assert own._timer is None
+        own.add("me", model, adapter, "Mine", b"", "x")
+        own.leave("me")
+        assert own._timer is not None
+        own._timer.join()
+        assert not model.engine._adapters
+
+    def test_who_is_away_makes_room(
+        self, model: LanguageModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(own_adapters, "MAX_NUMBERS", adapter.parameters * 2)
+        own = OwnAdapters(60)
+        for session in ("first", "second"):
+            own.add(session, model, adapter, session, b"", "x")
+        own.leave("second")
+        kept = own.add("third", model, adapter, "third", b"", "x")
+        assert own.of("second") == () and own.of("third") == (kept,) and own.of("first")
+        own.leave("third")
+        with pytest.raises(VisitorError, match="Too many people"):
+            for _ in range(2):  # one's own do not make room
+                own.add("third", model, adapter, "more", b"", "x")
+        own.leave("first")
+        for session in ("first", "third"):
+            own._grace = 0
+            own.leave(session)
 
     def test_there_is_room_for_a_few_each_and_so_many_in_all(
         self, model: LanguageModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
@@ -312,5 +360,5 @@ class TestOwnAdapters:
             own.add("you", model, adapter, "Yours", b"", "x")
         with pytest.raises(VisitorError, match="connection"):
             own.add("", model, adapter, "Nobody's", b"", "x")
-        own.forget("me")
+        own.leave("me")
         assert not model.engine._adapters

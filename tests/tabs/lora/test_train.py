@@ -138,6 +138,9 @@ def test_what_was_trained_is_the_visitors_own(
     assert [title for _, title in again[1]] == ["<b>Mine</b>", "<b>Mine</b>"]
 
     panel._own._leave(ME)
+    assert "Saved as" in panel._own._make(ME, name)[1]  # a locked phone that is back
+    panel._own._kept._grace = 0
+    panel._own._leave(ME)
     assert model.engine.adapter(name) is None and not model.engine._adapters
     assert panel._own.shown("me")[0] == ()
     say(step(0, 5.0), step(1, 4.5, adapter=adapter), DONE)
