@@ -26,9 +26,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Barrier
 
 from benchmarks.report import Figure, parser, report
-from benchmarks.serving import free_port, serving
+from benchmarks.serving import PATIENCE, free_port, serving
 
 PROCESSES = 6  # in which the visitors are
 PROMPTS = ("Once upon a time", "The captain opened the letter and", "“I never said so,” she answered,", "It was a dark")
@@ -179,10 +180,19 @@ def alone(url: str, rounds: int) -> Tally:
     return tally
 
 
-def visits(url: str, numbers: Sequence[int], seconds: float, pause: tuple[float, float]) -> Tally:
-    """Some visitors at once, each a thread, for some seconds; what they began by then they finish."""
+def visits(
+    url: str, numbers: Sequence[int], seconds: float, pause: tuple[float, float], everyone_in: Barrier | None = None
+) -> Tally:
+    """Some visitors at once, each a thread, for some seconds; what they began by then they finish.
+
+    Args:
+        everyone_in: where they wait for those of the other processes. A program that connects asks for the description
+            of all components, which takes the server longer than most of what is measured.
+    """
     tally = Tally()
     visitors = [Visitor(url, number) for number in numbers]
+    if everyone_in is not None:
+        everyone_in.wait(PATIENCE)
     until = time.monotonic() + seconds
 
     def visit(visitor: Visitor) -> None:
@@ -204,8 +214,10 @@ def crowd(
     """Many visitors at once, with what the server holds every second."""
     tally, held = Tally(), []
     shares = [range(first, visitors + 1, processes) for first in range(1, processes + 1)]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        running = [pool.submit(visits, url, share, seconds, pause) for share in shares]
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(processes, context) as pool:
+        everyone_in = manager.Barrier(processes)
+        running = [pool.submit(visits, url, share, seconds, pause, everyone_in) for share in shares]
         while wait(running, 1).not_done:
             held.append(usage(pid))
     for one in running:

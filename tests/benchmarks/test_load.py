@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -34,6 +36,18 @@ def test_visitors_act_until_their_time_is_over(monkeypatch: pytest.MonkeyPatch) 
     tally = visits("", [1], seconds=100, pause=(1, 2))
     assert 90 <= len(tally.seconds["page"]) + len(tally.errors) <= 100
     assert set(tally.errors) == {"embed: ValueError: not now"}
+
+
+def test_nobody_begins_before_all_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "Visitor", Calm)
+    monkeypatch.setattr(load, "ACTIONS", {"page": Calm.opens})
+    everyone_in = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(visits, "", [1], 0.1, (0.001, 0.002), everyone_in)
+        with pytest.raises(TimeoutError):
+            first.result(0.3)
+        second = pool.submit(visits, "", [2], 0.1, (0.001, 0.002), everyone_in)
+        assert first.result(30).seconds["page"] and second.result(30).seconds["page"]
 
 
 def test_what_all_did_is_added() -> None:
