@@ -17,6 +17,7 @@ from tabs.embeddings.render.maps import MADE_COLUMNS, concept_figure, made_table
 from tabs.embeddings.tool import Outcome, Tool, model_of
 from tabs.made import from_text
 from tabs.page import PRIVATE, Services
+from tabs.rendering import counted
 from tabs.waiting import Tell
 
 NONE_YET = "No text was sent here yet. Write some in another tab, and press “Send to the map” there."
@@ -87,7 +88,7 @@ class MadePanel(Tool):
         """Return the map, the heat map and the table."""
         made, concepts, matrix, near = found
         heat = gr.update(visible=False) if matrix is None else gr.update(value=heat_map(matrix), visible=True)
-        return f"{len(made)} text{'s' if len(made) > 1 else ''} on the map.", [
+        return f"{counted(len(made), 'text')} on the map.", [
             gr.update(value=concept_figure(concepts), visible=True),
             heat,
             gr.update(value=made_table(made, near), visible=True),

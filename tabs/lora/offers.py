@@ -7,6 +7,7 @@ from collections.abc import Collection
 from lab.text.adapters import shipped_adapters
 from lab.text.live_training import LiveSettings, estimate
 from lab.text.models import LanguageModel, Models
+from tabs.lora.render.train import duration
 from tabs.rendering import message
 
 Offers = tuple[tuple[str, str], ...]  # names and titles
@@ -48,11 +49,4 @@ def without_adapters(models: Models, name: str) -> str:
     if not models.is_loaded(name):
         return message(f"{words}.")
     seconds = estimate(models.get(name), LiveSettings(), TYPICAL_TOKENS)
-    return message(f"{words}: at the defaults that takes about {duration(seconds)} here, once it is your turn.")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words, such as ``2 minutes``."""
-    if seconds < 90:
-        return f"{max(10, round(seconds, -1)):.0f} seconds"
-    return f"{seconds / 60:.0f} minutes"
+    return message(f"{words}: at the defaults that takes {duration(seconds)} here, once it is your turn.")

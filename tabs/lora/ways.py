@@ -135,7 +135,8 @@ class WaysPanel:
         unknown = [name for name in settings.ways.split(",") if name.strip() not in {*WAYS, NO_WAY, ""}]
         if unknown:
             notes.append(f"ways: there is no way {unknown[0][:40]!r}; the ways are {', '.join(WAYS)}.")
-        return [[way.name for way in settings.chosen], settings.way_steps, gr.update(open=True)], notes
+        chosen = [way.name for way in settings.chosen]
+        return [chosen if chosen or not unknown else gr.skip(), settings.way_steps, gr.update(open=True)], notes
 
     def start(self, *values: Any) -> Iterator[list[Any]]:
         """Train in the chosen ways, and show what each gave."""

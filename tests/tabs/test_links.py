@@ -199,6 +199,8 @@ def test_ways_to_compare_are_in_the_link(tabs: dict[str, Built]) -> None:
         found, notes = WaysSettings.lenient({name: made[name] for name in WaysSettings.model_fields if name in made})
         assert ([way.name for way in found.chosen], found.way_steps, notes) == (names, steps, [])
     usual = tabs["lora"].linked({"tab": "lora", "view": "ways"})
+    unknown = tabs["lora"].linked({"tab": "lora", "view": "ways", "ways": "magic"})
+    assert unknown.get("ways") == usual.get("ways")  # the choice stays as it is
     assert usual.keys().isdisjoint(WaysSettings.model_fields)
 
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from lab.text.playing import CHOICES, Game
-from tabs.rendering import visible
+from tabs.rendering import counted, visible
 
 
 def game(state: Game) -> str:
@@ -42,8 +42,8 @@ def _game_summary(state: Game) -> str:
     last, count = state.picks[-1], len(state.picks)
     ranks = sum(pick.rank for pick in state.picks) / count
     return (
-        f"Your last pick had rank {last.rank} and {last.bits:.1f} bits of surprise. So far {count} "
-        f"token{'s' if count > 1 else ''}, mean rank {ranks:.1f}, {state.bits / count:.1f} bits per token."
+        f"Your last pick had rank {last.rank} and {last.bits:.1f} bits of surprise. So far "
+        f"{counted(count, 'token')}, mean rank {ranks:.1f}, {state.bits / count:.1f} bits per token."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.text.live_training import Phase, Snapshot
 from lab.text.own_adapters import Own
-from tabs.rendering import INK, calm, decimal, message, notes_html, unspoken
+from tabs.rendering import INK, calm, counted, decimal, message, notes_html, unspoken
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -25,8 +25,7 @@ def duration(seconds: float) -> str:
         return "a few seconds"
     if seconds < 50:
         return f"about {round(seconds, -1):.0f} seconds"
-    minutes = max(1, round(seconds / 60))
-    return f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"about {counted(max(1, round(seconds / 60)), 'minute')}"
 
 
 def ordinal(number: int) -> str:

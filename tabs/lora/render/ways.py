@@ -10,7 +10,7 @@ from lab.text.live_training import Phase
 from lab.text.live_ways import Way, WayResult, WaysSnapshot, way_of
 from lab.text.tuning_settings import Method
 from tabs.lora.render.train import duration, ordinal
-from tabs.rendering import calm, message, notes_html
+from tabs.rendering import calm, counted, message, notes_html
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -140,7 +140,7 @@ def words_on(table: Mapping[str, Any]) -> str:
     return (
         f"Every way trained {table['steps']} steps of {table['batch_size']} × {table['context']} tokens of Shakespeare "
         f"from {table['base']['name']} with its {table['base']['parameters']:,} parameters, each in a process of its "
-        f"own with {table['threads']} thread{'s' if table['threads'] > 1 else ''}. New style: plays that none of them "
+        f"own with {counted(table['threads'], 'thread')}. New style: plays that none of them "
         "has read. Old style: plain prose that the base has not read either; what rises there was forgotten. Memory is "
         "what training took beside the model itself."
     )

@@ -131,7 +131,7 @@ def test_a_model_without_adapters_writes_and_offers_training(tab: Tab) -> None:
     _, board, *_ = run(tab, model=GPT2)[-1]
     assert badges(board) == ["Base"]
     words = without_adapters(tab.services.models, GPT2)
-    assert "no adapter" in words and "Train one" in words and "about" in words
+    assert "no adapter" in words and "Train one" in words and "that takes" in words
     own = ()
     *_, chosen = tab.page._choose_model(own, *tab.values(model=GPT2))
     name, facts, absent, told, _, offered, *_ = chosen
