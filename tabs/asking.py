@@ -61,21 +61,20 @@ def model_facts(model: LanguageModel) -> str:
     )
 
 
-def choose_model(models: Models, name: str) -> Iterator[tuple[Any, Any, str | None]]:
+def choose_model(models: Models, name: str) -> Iterator[list[Any]]:
     """Load a model when it is chosen, so that a visitor learns at once whether it can be had.
 
     Yields:
-        Updates of the choice and of the word on the model; and once it is known the name of the model that is there,
-        the chosen one or else the default.
+        Updates of the choice, which is the default where the model cannot be had, and of the word on the model.
     """
     try:
         for news in wait_for_model(models, name):
             if isinstance(news, str):
-                yield gr.skip(), gr.update(value=message(news), visible=True), None
+                yield [gr.skip(), gr.update(value=message(news), visible=True)]
             else:
-                yield gr.skip(), gr.update(value=message(model_facts(news)), visible=True), news.name
+                yield [gr.skip(), gr.update(value=message(model_facts(news)), visible=True)]
     except VisitorError as error:
-        yield models.default, gr.update(value=message(str(error), alert=True), visible=True), models.default
+        yield [models.default, gr.update(value=message(str(error), alert=True), visible=True)]
 
 
 def with_model_here(settings: Chosen, models: Models) -> tuple[Chosen, list[str]]:

@@ -143,8 +143,7 @@ class _DecodingPage:
 
     def _choose_model(self, name: str) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
-        for chosen, word, _ in choose_model(self._services.models, name):
-            yield [chosen, word]
+        yield from choose_model(self._services.models, name)
 
     def _restore(self, query: Mapping[str, str]) -> Sequence[Any]:
         # A query of others' making, such as ?__theme=dark, asks for nothing.

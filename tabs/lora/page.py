@@ -154,17 +154,20 @@ class _LoraPage:
         model, own = self._controls.simple["model"], self._train.own
         offer = [self._absent, self._absent_words, self._inside.adapter, *self._controls.switch_outputs]
         inputs = [own, *self._controls.inputs]
-        chosen = [model, self._model_status, *offer]
-        model.input(self._choose_model, inputs, chosen, trigger_mode="always_last", **PRIVATE)
+        told = [model, self._model_status]
+        chosen = model.input(self._choose_model, model, told, trigger_mode="always_last", **PRIVATE)
+        # What is chosen by now: loading takes a while, and an example may have been clicked meanwhile.
+        chosen.then(self._offer_model, inputs, offer, **PRIVATE)
         own.change(self._wear_own, inputs, offer, **PRIVATE)
 
-    def _choose_model(self, own: Offers, *values: Any) -> Iterator[list[Any]]:
+    def _choose_model(self, name: str) -> Iterator[list[Any]]:
         """Load a model when it is chosen, so that a visitor learns at once whether it can be had."""
+        yield from choose_model(self._services.models, name)
+
+    def _offer_model(self, own: Offers, *values: Any) -> list[Any]:
+        """Let the switches be those of the model that is chosen now."""
         settings, _ = self._controls.settings(*values)
-        models, name = self._services.models, settings.model
-        keep = [gr.skip()] * (3 + len(self._controls.switch_outputs))
-        for chosen, word, here in choose_model(models, name):
-            yield [chosen, word, *(self._offer(here, own, self._worn(settings, values)) if here else keep)]
+        return self._offer(settings.model or self._services.models.default, own, self._worn(settings, values))
 
     def _wear_own(self, own: Offers, *values: Any) -> list[Any]:
         """Let new adapters of the visitor's join the switches, switched on."""

@@ -133,19 +133,19 @@ def test_a_model_without_adapters_writes_and_offers_training(tab: Tab) -> None:
     words = without_adapters(tab.services.models, GPT2)
     assert "no adapter" in words and "Train one" in words and "that takes" in words
     own = ()
-    *_, chosen = tab.page._choose_model(own, *tab.values(model=GPT2))
-    name, facts, absent, told, _, offered, *_ = chosen
+    *_, (name, facts) = tab.page._choose_model(GPT2)
+    absent, told, _, offered, *_ = tab.page._offer_model(own, *tab.values(model=GPT2))
     assert absent["visible"] is True and told == words and offered == ()
     assert "All of them frozen" in facts["value"]
-    *_, back = tab.page._choose_model(own, *tab.values(model=tab.services.models.default, adapters="", offered=()))
-    assert back[2]["visible"] is False
-    settings, _ = tab.controls.settings(*tab.sent(back[5:], tab.controls.switch_outputs))
+    back = tab.page._offer_model(own, *tab.values(model=tab.services.models.default, adapters="", offered=()))
+    assert back[0]["visible"] is False
+    settings, _ = tab.controls.settings(*tab.sent(back[3:], tab.controls.switch_outputs))
     assert settings.adapters == AdaptSettings.default("adapters")  # there were none to switch on before
     assert name is not None
 
 
 def test_a_model_that_cannot_be_had_leaves_the_default(tab: Tab) -> None:
-    *_, (name, told, *_) = tab.page._choose_model((), *tab.values(model="nobody/nothing"))
+    *_, (name, told, *_) = tab.page._choose_model("nobody/nothing")
     assert name == tab.services.models.default
     assert 'role="alert"' in told["value"]
 
