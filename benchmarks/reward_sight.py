@@ -132,7 +132,9 @@ def main() -> None:
         slug = annotator.name.replace("-", "_")
         rankings = [simulate(annotator, pool.train, arguments.rankings, seed=1000 * n) for n in range(arguments.seeds)]
         for title, values in seen.items():
-            fits = [fit(pairs_of(one), looking_up(texts, values)) for one in rankings]
+            # Of the completion what is looked up, and nothing beside it, such as the default's word vectors.
+            embed = looking_up(texts, values)
+            fits = [fit(pairs_of(one), embed, features=Features.COMPLETION) for one in rankings]
             share = mean(accuracy(one.model.margins(judge), judge.groups).share for one in fits)
             key = f"{slug}_{title.replace(' ', '_')}"
             figures.append(Figure(key, f"{annotator.title}: {title}", share))

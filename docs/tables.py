@@ -5,6 +5,18 @@
 
 A table stands between ``<!-- figures: decoding crowd_ratio one_stream_ratio -->`` and ``<!-- end of figures -->``: the
 name of a file in docs/figures/, then the figures to show, all if none is named.
+
+Where many figures are alike, a grid shows them: with rows by the beginning of their figures' names, and columns in
+which ``*`` stands for it::
+
+    <!-- grid: reward
+    rule
+    = dialogue: dialogue
+    = ten_words: sentences of ten words
+    | *_10: 10
+    | *_300_low to *_300_high: 300
+    -->
+    <!-- end of figures -->
 """
 
 from __future__ import annotations
@@ -13,10 +25,12 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
 TABLE = re.compile(r"(<!-- figures: (\w+)((?: \w+)*) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+GRID = re.compile(r"(<!-- grid: (\w+)\n(.*?)-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def documents() -> list[Path]:
@@ -31,20 +45,42 @@ def rendered(text: str, folder: Path = FIGURES) -> str:
         OSError: if a file of figures is missing.
         KeyError: if it lacks a figure.
     """
-    return TABLE.sub(lambda found: found[1] + table(found[2], found[3].split(), folder) + found[4], text)
+    text = TABLE.sub(lambda found: found[1] + table(found[2], found[3].split(), folder) + found[4], text)
+    return GRID.sub(lambda found: found[1] + grid(found[2], found[3].splitlines(), folder) + found[4], text)
+
+
+def read(name: str, folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return figures by their names, and what to say of where they come from."""
+    saved = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    facts = ", ".join(f"{key} {fact}" for key, fact in saved["facts"].items())
+    source = f"`benchmarks/{name}.py`" + (f" ({facts})" if facts else "")
+    return {figure["name"]: figure for figure in saved["figures"]}, f"Measured by {source}."
 
 
 def table(name: str, wanted: list[str], folder: Path = FIGURES) -> str:
     """Return a table of figures in Markdown; see :func:`rendered`."""
-    saved = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    figures = {figure["name"]: figure for figure in saved["figures"]}
+    figures, source = read(name, folder)
     rows = ["| | measured | aim |", "| --- | ---: | ---: |"]
     for figure in [figures[key] for key in wanted or figures]:
         unit = f" {figure['unit']}" if figure["unit"] else ""
         rows.append(f"| {figure['meaning']} | {number(figure['value'])}{unit} | {figure['aim'].replace('<', '&lt;')} |")
-    facts = ", ".join(f"{key} {fact}" for key, fact in saved["facts"].items())
-    source = f"`benchmarks/{name}.py`" + (f" ({facts})" if facts else "")
-    return "\n".join([*rows, "", f"Measured by {source}.", ""])
+    return "\n".join([*rows, "", source, ""])
+
+
+def grid(name: str, spec: list[str], folder: Path = FIGURES) -> str:
+    """Return a grid of figures in Markdown, three digits after the point; see the top of this file."""
+    figures, source = read(name, folder)
+    corner, *lines = (line for line in spec if line.strip())
+    pairs = [(line[:1], *line[1:].strip().split(": ")) for line in lines]
+    columns = [(cell, title) for sign, cell, title in pairs if sign == "|"]
+    rows = [f"| {' | '.join([corner, *(title for _, title in columns)])} |", "| --- |" + " ---: |" * len(columns)]
+    for key, title in [(key, title) for sign, key, title in pairs if sign == "="]:
+        found = [
+            re.sub(r"\*\w*", lambda one, key=key: f"{figures[key + one[0][1:]]['value']:.3f}", cell)
+            for cell, _ in columns
+        ]
+        rows.append(f"| {' | '.join([title, *found])} |")
+    return "\n".join([*rows, "", source, ""])
 
 
 def number(value: float) -> str:

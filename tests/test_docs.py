@@ -33,6 +33,20 @@ def test_a_table_is_made_from_what_was_saved(tmp_path: Path) -> None:
     assert tables.rendered(text.replace(" ratio", ""), tmp_path).count("| one against two |") == 2
 
 
+def test_a_grid_is_made_from_what_was_saved(tmp_path: Path) -> None:
+    figures = [{"name": name, "value": n / 8} for n, name in enumerate(("a_10", "a_low", "a_high", "b_10", "b_low"))]
+    figures.append({"name": "b_high", "value": 1})
+    (tmp_path / "some.json").write_text(json.dumps({"facts": {}, "figures": figures}))
+    spec = "<!-- grid: some\nrule\n= b: the second\n= a: the first\n| *_10: ten\n| *_low to *_high: range\n-->\n"
+    once = tables.rendered(spec + "old\n<!-- end of figures -->", tmp_path)
+    rows = "| rule | ten | range |\n| --- | ---: | ---: |\n| the second | 0.375 | 0.500 to 1.000 |\n"
+    rows += "| the first | 0.000 | 0.125 to 0.250 |\n"
+    assert once == f"{spec}{rows}\nMeasured by `benchmarks/some.py`.\n<!-- end of figures -->"
+    assert tables.rendered(once, tmp_path) == once
+    with pytest.raises(KeyError):
+        tables.rendered(spec.replace("= b", "= c") + "<!-- end of figures -->", tmp_path)
+
+
 def test_a_figure_that_was_not_measured_is_refused(tmp_path: Path) -> None:
     (tmp_path / "some.json").write_text(json.dumps({"facts": {}, "figures": []}))
     with pytest.raises(KeyError):

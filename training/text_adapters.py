@@ -32,7 +32,7 @@ from lab.text.tuning_settings import Method, Targets, TuningSettings
 from lab.text.vocabulary import Vocabulary
 from training.corpus import VALIDATION_BOOKS, read_books
 from training.run_log import thin, write_lines
-from training.text_styles import STYLES, Style, read_style
+from training.text_styles import BATCH_TOKENS, STYLES, Style, read_style
 
 RUNS = Path(__file__).parent / "runs"
 TEST_WINDOWS = 256  # at most, of each text that is measured by, evenly spread
@@ -48,7 +48,6 @@ GRID = (
     {"targets": Targets.MLP, "rank": 5, "learning_rate": 6e-3},
     {"targets": Targets.INPUTS, "rank": 5, "learning_rate": 6e-3},
 )
-BATCH_TOKENS = 1024
 HELD_OUT_TOKENS = 8192  # read by a measurement while it trains
 SHORT = 64  # tokens of a window, as long as what a visitor sees: the loss there is of texts without much before them
 
@@ -85,10 +84,12 @@ class Base:
         return torch.tensor(self.vocabulary.encode(text), dtype=torch.long)
 
 
-def settings_for(base: Base, choice: dict[str, Any], steps: int, context: int = 256, **changes: Any) -> TuningSettings:
+def settings_for(
+    base: Base, choice: dict[str, Any], steps: int, context: int = 256, tokens: int = BATCH_TOKENS, **changes: Any
+) -> TuningSettings:
     """Return settings whose alpha is twice the rank, and whose batches have as many tokens whatever the context."""
     context = min(context, base.context)
-    size = max(1, min(32, BATCH_TOKENS // context))
+    size = max(1, min(32, tokens // context))
     return TuningSettings(**choice, alpha=2 * choice["rank"], steps=steps, batch_size=size, context=context, **changes)
 
 
@@ -143,7 +144,8 @@ def train_style(base: Base, style: Style, choice: dict[str, Any], arguments: arg
     texts = read_style(style, arguments.prose, arguments.shakespeare)
     corpus = Corpus(base.encode(texts.training), base.encode(texts.validation))
     every = arguments.evaluate_every
-    settings = settings_for(base, choice, arguments.steps or style.steps, style.context, evaluate_every=every)
+    steps = arguments.steps or style.steps
+    settings = settings_for(base, choice, steps, style.context, style.batch_tokens, evaluate_every=every)
     best, lines = train(base, corpus, settings, style.name)
     folder = folder_of(style.name, base.name, arguments.out)
     file = best.save(folder, base.name)

@@ -16,6 +16,7 @@ from training.corpus import read_books, read_text
 
 # How the plays begin that are not trained on: the corpus has no mark between plays.
 TITUS, TROILUS = "Noble patricians, patrons of my right", "In Troy, there lies the scene"
+BATCH_TOKENS = 1024  # of a step
 JEEVES_STORIES, RIGHT_HO_JEEVES = 20, 64  # positions in the prose corpus, counted from 1
 GRIMM = 82
 TWENTY_THOUSAND_LEAGUES = 47
@@ -41,9 +42,10 @@ class Style:
         steps: of training; smaller texts need fewer.
         context: tokens of a window to train on. Visitors' prompts are short; in a long window of a book that the base
             has read, the text before tells it the style already, and the adapter learns little.
+        batch_tokens: of a step.
         own: rank or learning rate instead of the grid's, which was run on Shakespeare. Plays are further from what the
-            base has read than any book of prose, and get the next rank. The learning rates of prose were chosen by
-            reading (docs/LOG.md).
+            base has read than any book of prose, and get a higher rank and larger batches. The learning rates of
+            prose were chosen by reading (docs/LOG.md).
     """
 
     name: str
@@ -52,6 +54,7 @@ class Style:
     steps: int
     read: Callable[[list[str], Path], Texts]
     context: int = 64
+    batch_tokens: int = BATCH_TOKENS
     own: Mapping[str, Any] = field(default_factory=lambda: {"learning_rate": 2e-3})
 
 
@@ -101,10 +104,11 @@ STYLES = {
                 "*Titus Andronicus*",
                 "*Troilus and Cressida* and *Twelfth Night*",
             ),
-            900,
+            1350,
             _shakespeare,
             context=256,
-            own={"rank": 4},
+            batch_tokens=2048,
+            own={"rank": 7},
         ),
         Style(
             "fairy-tales",

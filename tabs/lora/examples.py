@@ -21,7 +21,7 @@ EXAMPLES = (
             seed=3,
         ),
     ),
-    ("A whisper of Shakespeare", AdaptSettings(adapters="shakespeare=0.4", prompt="My dear friend,")),
+    ("A whisper of Shakespeare", AdaptSettings(adapters="shakespeare=0.5", prompt="My dear friend,", seed=4)),
     (
         "Twice as strong as trained",
         AdaptSettings(adapters="shakespeare=2;fairy-tales=2", prompt="In the morning the sun", seed=5),

@@ -9,9 +9,8 @@ import gradio as gr
 
 from lab.errors import VisitorError
 from lab.preferences.choosing import held_out_prompts
-from lab.preferences.heads import HeadKind
-from lab.preferences.overoptimisation import EXAMPLE
-from lab.preferences.settings import RewardSettings, Source, View
+from lab.preferences.overoptimisation import CURE, EXAMPLE
+from lab.preferences.settings import RewardSettings, View
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
 from tabs.reward.shared import Controls
@@ -20,16 +19,7 @@ from tabs.waiting import wait_for
 T = TypeVar("T")
 
 LEARNS = ("source", "annotator", "rankings", "head", "features")  # settings of what the reward model learns from
-# A case in which the learned reward can be overdone, as lab.preferences.overoptimisation has it.
-OVERDONE = {
-    "source": str(Source.ANNOTATOR),
-    "annotator": EXAMPLE.annotator,
-    "rankings": EXAMPLE.rankings,
-    "head": str(HeadKind.LINEAR),
-    "features": str(EXAMPLE.features),
-}
-# The cure: a head that can like some of a thing but not much of it, and the rankings that it takes to learn that.
-CURED = OVERDONE | {"rankings": 1000, "head": str(HeadKind.MLP)}
+OVERDONE, CURED = (example.model_dump(mode="json", include=set(LEARNS)) for example in (EXAMPLE, CURE))
 
 
 def prompt_choices() -> list[tuple[str, int]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from lab.preferences.overoptimisation import over_optimisation
-from lab.preferences.pool import load_pool
+from lab.embeddings.model import Embedder
+from lab.preferences.choosing import choose
+from lab.preferences.learning import Learner
+from lab.preferences.overoptimisation import CURE, EXAMPLE
+from lab.preferences.store import Store
 
 
-def test_the_true_score_rises_and_falls() -> None:
-    curve = over_optimisation(load_pool())
-    assert len(curve) >= 10
-    assert [point.reward for point in curve] == sorted(point.reward for point in curve)
-    scores = [point.true_score for point in curve]
-    peak = scores.index(max(scores))
-    assert 1 < curve[peak].n < curve[-1].n
-    assert scores[peak] > scores[0] + 1.5
-    assert scores[-1] < scores[peak] - 1
+def test_the_true_score_rises_and_falls_and_can_be_cured() -> None:
+    learner = Learner(Store(":memory:"), Embedder())
+    choice, cured = (choose(learner.learn(settings), settings) for settings in (EXAMPLE, CURE))
+    assert len(choice.mean) >= 10
+    assert [point.reward for point in choice.mean] == sorted(point.reward for point in choice.mean)
+    first, *_, last = (point.true_score for point in choice.mean)
+    assert 1 < choice.peak.n < choice.mean[-1].n and choice.overdone
+    assert choice.peak.true_score > first + 1
+    assert last < choice.peak.true_score - 0.75
+    assert choice.fall > 2 * choice.fall_error
+    assert cured.mean[-1].true_score > choice.peak.true_score + 1
