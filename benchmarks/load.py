@@ -269,6 +269,7 @@ def main() -> None:
         before = usage(pid)
         many, held = crowd(url, pid, arguments.visitors, arguments.seconds, tuple(arguments.pause))
         time.sleep(20)  # connections that are kept alive end
+        Visitor(url, 0).compares()  # idle threads of the server's pool end when the next visitor comes
         after = usage(pid)
     for error in sorted(set(single.errors + many.errors)):
         print(error)
