@@ -32,6 +32,7 @@ from benchmarks.report import Figure, parser, report
 from benchmarks.serving import PATIENCE, free_port, serving
 
 PROCESSES = 6  # in which the visitors are
+WINDOW = 30  # seconds
 PROMPTS = ("Once upon a time", "The captain opened the letter and", "“I never said so,” she answered,", "It was a dark")
 TEXTS = (
     "He caught a bass.",
@@ -236,6 +237,11 @@ def slope(values: Sequence[float]) -> float:
     return statistics.linear_regression(range(len(values)), values).slope * 60
 
 
+def floors(values: Sequence[float], window: int = WINDOW) -> list[float]:
+    """Return the least of each so many values: what is held for a moment, while a sound is sent, is not in it."""
+    return [min(values[start : start + window]) for start in range(0, len(values) - window + 1, window)]
+
+
 def figures(single: Tally, many: Tally) -> list[Figure]:
     """Return times of every action, alone and in the crowd; in a short run nobody may have come to one of them."""
     found = []
@@ -274,6 +280,8 @@ def main() -> None:
     for error in sorted(set(single.errors + many.errors)):
         print(error)
     memory = [one.megabytes for one in held]
+    last_half = memory[len(memory) // 2 :]
+    floor = floors(last_half)
     done = sum(map(len, many.seconds.values()))
     report(
         [
@@ -283,7 +291,12 @@ def main() -> None:
             Figure("memory_before_mb", "memory after one visitor", before.megabytes, "MB"),
             Figure("memory_most_mb", "memory, most", max(memory), "MB", "<= 1500"),
             Figure("memory_after_mb", "memory after the crowd", after.megabytes, "MB"),
-            Figure("memory_slope", "memory, growth in the last half", slope(memory[len(memory) // 2 :]), "MB/min", "0"),
+            Figure("memory_slope", "memory, growth in the last half", slope(last_half), "MB/min", "0"),
+            *(
+                [Figure("floor_slope", f"    of the least in each {WINDOW} s", slope(floor) / WINDOW, "MB/min")]
+                if len(floor) > 1
+                else []
+            ),
             Figure("threads_before", "threads after one visitor", before.threads),
             Figure("threads_after", "threads after the crowd", after.threads),
             Figure("files_before", "open files after one visitor", before.files),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks import load
-from benchmarks.load import ACTIONS, Tally, figures, percentile, slope, visits
+from benchmarks.load import ACTIONS, Tally, figures, floors, percentile, slope, visits
 
 
 class Calm:
@@ -72,4 +72,5 @@ def test_an_action_that_nobody_came_to_has_no_figures() -> None:
 def test_measures() -> None:
     assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 3.0 and percentile([1.0], 0.95) == 1.0
     assert slope([10.0, 11.0, 12.0]) == pytest.approx(60.0)
+    assert floors([3.0, 1.0, 2.0, 9.0, 8.0, 7.0, 0.0], 3) == [1.0, 7.0]
     assert {"decode", "page", "reward"} <= ACTIONS.keys()

@@ -20,7 +20,7 @@ LINK: dict[str, Any] = {
     "column": 2,
     "step": 3,
 }
-INSIDE = {"view": "inside", "adapter": "fairy-tales", "layer": "transformer.h.1.attn.c_proj", "calc_rank": 16}
+INSIDE = {"view": "inside", "adapter": "fairy-tales", "layer": "transformer.h.1.mlp.c_proj", "calc_rank": 16}
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 BOARD = "#sd-lora-board .sd-board[data-state='done']"
 
@@ -87,7 +87,7 @@ def test_a_link_opens_and_switches_switch(visitors: Visitors) -> None:
 
 def test_a_layer_is_looked_into_and_proved(desktop: Visitor) -> None:
     page = opens(desktop, **INSIDE)
-    expect(page.get_by_text("W of transformer.h.1.attn.c_proj")).to_be_visible()
+    expect(page.get_by_text("W of transformer.h.1.mlp.c_proj")).to_be_visible()
     expect(page.get_by_text("What Fairy tales adds to it")).to_be_visible()
     expect(desktop.plot).to_have_count(4)
     expect(page.get_by_text("72% fewer")).to_be_visible()

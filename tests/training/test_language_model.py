@@ -223,8 +223,13 @@ def test_a_second_signal_acts_as_it_always_did(corpus: Path, out: Path, tmp_path
         signal.raise_signal(signal.SIGINT)
 
     disturb(2, twice)
-    with pytest.raises(KeyboardInterrupt):
-        train(run_arguments(corpus, out, tmp_path / "run"))
+    # Where tests run in the background, the shell has this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(run_arguments(corpus, out, tmp_path / "run"))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_only_a_finished_run_exports_and_what_it_exports_has_learnt(corpus: Path, out: Path, tmp_path: Path, disturb):
