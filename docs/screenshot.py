@@ -16,12 +16,12 @@ from playwright.sync_api import Page, sync_playwright
 PICTURES = {
     "embeddings": ("?tab=embeddings", ("#sd-tab-embeddings .js-plotly-plot",)),
     "decoding": (
-        "?tab=decoding&prompt=Once+upon+a+time+there+was+a+little+girl+who&seed=7&max_new_tokens=60&column=4&step=9",
+        "?tab=decoding&prompt=Once+upon+a+time+there+was+a+little+girl+who&seed=8&max_new_tokens=60&column=4&step=9",
         (".sd-board[data-state=done]", "#sd-inside .js-plotly-plot"),
     ),
     "melodies": ("?tab=melodies&voices=folk,lora,full&seed=24", ("#sd-tab-melodies audio >> nth=2", ".js-plotly-plot")),
     "lora": (
-        "?tab=lora&prompt=The+king&adapters=shakespeare%3D1%3Bfairy-tales%3D1&column=2&step=3",
+        "?tab=lora&prompt=The+king&seed=3&adapters=shakespeare%3D1%3Bfairy-tales%3D1&column=2&step=3",
         (".sd-board[data-state=done]", "#sd-lora-step .js-plotly-plot"),
     ),
     "reward": (
