@@ -24,6 +24,7 @@ COLUMNS = {
     "training data": "str",
     "losses": "str",
 }
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 WIDTHS = [200, 110, 110, 85, 95, 85, 95, 110, 220, 200, 200, 260]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, RADIUS = 860, 400, 64, 130, 24, 56, 9
 TITLES = {
@@ -73,8 +74,9 @@ def plot(rows: Sequence[Row], settings: ReflectionSettings) -> str:
         return TOP + (HEIGHT - TOP - BOTTOM) * (ticks[-1] - percent) / (ticks[-1] - ticks[0])
 
     parts = [_axes(low, high, ticks, x, y, factor, settings)]
-    taken: list[tuple[float, float, float, float]] = []
-    for row, across, up in sorted(points, key=lambda point: point[1]):
+    # No label covers a point, and none another label as far as there is room.
+    taken = [_box_of_point(x(across), y(100 * up)) for _, across, up in points]
+    for row, across, up in sorted(points, key=lambda point: (point[1], -point[2])):
         left, top, label = x(across), y(100 * up), row.name.partition(", ")[2] or row.name
         said = f"{row.name}: {100 * up:.1f} %, {row.trainable:,} weights trained ({100 * row.share:.2g} %)"
         at = _place(left, top, len(label), taken)
@@ -132,19 +134,24 @@ def _pie(x: float, y: float, share: float) -> str:
     return f'{circle}<path class="sd-reflection-changed" d="{path}"/>'
 
 
-def _place(x: float, y: float, letters: int, taken: list[tuple[float, float, float, float]]) -> tuple[float, float]:
-    """Return where a label goes: beside its point, or where no other label stands."""
-    width = 7.4 * letters
-    places = [(RADIUS + 6, 5), (RADIUS + 6, -12), (RADIUS + 6, 22), (-RADIUS - 6 - width, 5), (-width / 2, -18)]
-    places += [(RADIUS + 6, 38), (RADIUS + 6, -28), (-width / 2, 30)]
+def _place(x: float, y: float, letters: int, taken: list[Box]) -> tuple[float, float]:
+    """Return where a label goes: as near to its point as nothing else stands, else where least does."""
+    width = 7.8 * letters
+    right, left, middle = RADIUS + 6, -RADIUS - 6 - width, -width / 2
+    places = [(right, 5), (left, 5), (middle, -14), (middle, 24), (right, -12), (right, 22), (left, -12), (left, 22)]
+    places += [(middle, -30), (middle, 40), (right, -28), (right, 38), (left, -28), (left, 38), (middle, -46)]
     boxes = [(x + dx, y + dy - 12, x + dx + width, y + dy + 3) for dx, dy in places]
-    free = (box for box in boxes if box[0] > 0 and not any(_overlap(box, other) for other in taken))
-    box = next(free, boxes[0])
-    taken += [box, (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)]
+    inside = [box for box in boxes if box[0] > LEFT and box[1] > TOP and box[3] < HEIGHT - BOTTOM + 8] or boxes
+    box = min(inside, key=lambda box: sum(_overlap(box, other) for other in taken))
+    taken.append(box)
     return box[0], box[3] - 3
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _box_of_point(x: float, y: float) -> Box:
+    return x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS
+
+
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 from typing import Any
 
 import gradio as gr
@@ -57,6 +58,20 @@ def test_labels_do_not_cover_each_other() -> None:
     svg = plot(crowd, ReflectionSettings())
     labels = [(float(t["x"]), float(t["y"])) for t, _ in Page(svg).find("text", **{"class": "sd-reflection-label"})]
     assert len(set(labels)) == 6
+
+
+@pytest.mark.parametrize("measure", Measure)
+@pytest.mark.parametrize("across", Across)
+def test_labels_of_what_ships_can_be_read(measure: Measure, across: Across) -> None:
+    svg = plot(arc(), ReflectionSettings(measure=measure, across=across))
+    labels = [
+        (float(t["x"]), float(t["y"]), 7.8 * len(text))
+        for t, text in Page(svg).find("text", **{"class": "sd-reflection-label"})
+    ]
+    for (x, y, width), (other, below, _) in permutations(labels, 2):
+        assert not (x <= other < x + width and abs(y - below) < 14), (x, y, other, below)
+    for x, y in circles(svg):
+        assert not any(left < x < left + width and below - 11 < y < below + 2 for left, below, width in labels)
 
 
 def test_nothing_to_plot_is_said() -> None:
