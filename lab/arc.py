@@ -20,6 +20,11 @@ from lab.stages import LORA, PRETRAINED, SCRATCH, TRANSFER
 
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = "Low-rank matrices beside each block's layers"
+# By the targets that an adapter's table of training names; anything else is said in general.
+BESIDE_TARGETS = {
+    "attention": "Low-rank matrices beside each block's attention",
+    "mlp": "Low-rank matrices beside each block's MLP",
+}
 MELODIES, PROSE, SENTENCES = "melodies", "prose", "sentences"
 # Radford et al., Language Models are Unsupervised Multitask Learners, 2019.
 GPT2_SHAPE = {"vocabulary": 50_257, "context": 1024, "width": 768, "blocks": 12}
@@ -173,13 +178,13 @@ def _styles(root: Path) -> Iterator[Row]:
         for name, one in about.get("adapters", {}).items():
             folder = root / "adapters" / (name if base == "prose-gpt2" else f"{name}-{base.rpartition('/')[2]}")
             if folder.is_dir():
-                _, _, frozen, changed = WAYS["lora"]
+                _, _, frozen, beside = WAYS["lora"]
                 yield Row(
                     name=f"Style, {one['title']}",
                     stage=LORA,
                     subject=PROSE,
                     frozen=frozen,
-                    changed=changed,
+                    changed=BESIDE_TARGETS.get(one.get("targets", ""), beside),
                     trainable=one["trainable_parameters"],
                     total=about["parameters"] + one["trainable_parameters"],
                     data=f"{one['training_tokens']:,} tokens",

@@ -165,6 +165,11 @@ def test_ways_and_styles_are_read_from_their_tables(tmp_path: Path) -> None:
     (style,) = _styles(tmp_path)
     assert (style.name, style.gain, style.forgetting) == ("Style, One", 0.5, 0.25)
     assert style.size == (tmp_path / "adapters" / "one" / "adapter_model.safetensors").stat().st_size
+    for targets, changed in (("mlp", "MLP"), ("attention", "attention"), ("all", "layers")):
+        styles["prose-gpt2"]["adapters"]["one"]["targets"] = targets
+        (tmp_path / "adapters" / "text.json").write_text(json.dumps(styles))
+        (style,) = _styles(tmp_path)
+        assert style.changed == f"Low-rank matrices beside each block's {changed}"
 
 
 def test_tables_that_are_not_there_give_no_rows(tmp_path: Path) -> None:
