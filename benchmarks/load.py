@@ -232,9 +232,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def slope(values: Sequence[float]) -> float:
-    """Return by how much a series of values, one a second, grows in a minute: least squares."""
-    return statistics.linear_regression(range(len(values)), values).slope * 60
+def slope(values: Sequence[float], every: float = 1.0) -> float:
+    """Return by how much a series of values, one every so many seconds, grows in a minute: least squares."""
+    return statistics.linear_regression(range(len(values)), values).slope * 60 / every
 
 
 def floors(values: Sequence[float], window: int = WINDOW) -> list[float]:
@@ -293,7 +293,7 @@ def main() -> None:
             Figure("memory_after_mb", "memory after the crowd", after.megabytes, "MB"),
             Figure("memory_slope", "memory, growth in the last half", slope(last_half), "MB/min", "0"),
             *(
-                [Figure("floor_slope", f"    of the least in each {WINDOW} s", slope(floor) / WINDOW, "MB/min")]
+                [Figure("floor_slope", f"    of the least in each {WINDOW} s", slope(floor, WINDOW), "MB/min")]
                 if len(floor) > 1
                 else []
             ),

@@ -27,19 +27,19 @@ def notes_html(notes: Sequence[str]) -> str:
     return f'<div role="status"><ul class="sd-notes">{items}</ul></div>'
 
 
-def message(text: str, alert: bool = False) -> str:
+def message(text: str, alert: bool = False, changing: str = "") -> str:
     """Return a line for the status field; an alert is what went wrong.
 
-    The seconds that somebody has waited are only to be seen: a screen reader would say the line again with each.
+    What is changing all the time, such as the seconds that somebody has waited, comes last and is only to be seen: a
+    screen reader would say the line again with each.
     """
     role, extra = ("alert", " sd-alert") if alert else ("status", "")
     counting = WAITED.search(text)
     start = counting.start() if counting else len(text)
-    return f'<p class="sd-message{extra}" role="{role}">{escape(text[:start])}{unspoken(text[start:])}</p>'
+    return f'<p class="sd-message{extra}" role="{role}">{escape(text[:start])}{_unspoken(text[start:] + changing)}</p>'
 
 
-def unspoken(text: str) -> str:
-    """Return what changes all the time within a message: to be seen, but not read out with every change."""
+def _unspoken(text: str) -> str:
     return f'<span aria-hidden="true">{escape(text)}</span>' if text else ""
 
 
@@ -48,7 +48,7 @@ def progress(share: float, notes: Sequence[str] = ()) -> str:
     if share >= 1:
         return message("Done.") + notes_html(notes)
     bar = f'<progress max="1" value="{share:.3f}" aria-label="progress"></progress>'
-    return f'{bar}<p class="sd-message" role="status">Writing … {unspoken(f"{share:.0%}")}</p>{notes_html(notes)}'
+    return bar + message("Writing … ", changing=f"{share:.0%}") + notes_html(notes)
 
 
 def counted(number: int, noun: str, in_words: bool = False) -> str:

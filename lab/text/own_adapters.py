@@ -83,6 +83,7 @@ class OwnAdapters:
             kept.append(own)
             while len(kept) > MOST:
                 _remove(kept.pop(0))
+            self._see_to_it()  # who had nothing when the connection was lost has something now
         return own
 
     def of(self, session: str) -> tuple[Own, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,12 +79,11 @@ def test_trains_uses_saves_and_reads_an_adapter_and_leaves_nothing(
     with Visitors(browser, app.url) as visitors:
         page = visitors.new(DESKTOP).page
         status = page.locator("#sd-lora-training")
-        starts(page, app.url, 8)
-        # Eight steps of a tiny model may be over before the page has asked once: steps are told in tests/tabs/lora.
-        expect(status).to_contain_text(re.compile("Step|steps are done|Done"), timeout=PATIENCE)
+        starts(page, app.url, 200)  # a few would be over before the page has looked once
+        expect(status).to_contain_text("Step", timeout=PATIENCE)
         expect(status).to_contain_text("Done: on the held-out part", timeout=PATIENCE)
         expect(page.locator(".js-plotly-plot:visible")).to_contain_text("held out")
-        expect(page.locator("#sd-lora-samples")).to_contain_text("After step 8")
+        expect(page.locator("#sd-lora-samples")).to_contain_text("After step 200")
         wait_for(app, in_line=0, own=1)
 
         with page.expect_download() as saving:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.text.live_training import Phase, Snapshot
 from lab.text.own_adapters import Own
-from tabs.rendering import INK, calm, counted, decimal, message, notes_html, unspoken
+from tabs.rendering import INK, calm, counted, decimal, message, notes_html
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -45,15 +45,17 @@ def state_of(now: Snapshot) -> str:
                 f", {duration(now.standing.seconds)} until it is your turn, then "
                 f"{duration((now.seconds_left or 0) - now.standing.seconds)}."
             )
-            return _going(f"You are {ordinal(ahead + 1)} in the line: {ahead} before you", times)
+            return message(f"You are {ordinal(ahead + 1)} in the line: {ahead} before you", changing=times)
         case Phase.STARTING:
-            return _bar(0) + _going("Starting a process of its own …", f" {duration(now.seconds_left or 0)} to go.")
+            return _bar(0) + message(
+                "Starting a process of its own …", changing=f" {duration(now.seconds_left or 0)} to go."
+            )
         case Phase.TRAINING:
             left = f", {duration(now.seconds_left)} to go" if now.seconds_left else ""
             words = f"Step {now.step} of {now.settings.steps}{left}."
             if now.step == now.settings.steps:
                 return _bar(1) + message("All steps are done. The last sample is being written …")
-            return _bar(now.step / now.settings.steps, words) + _going("Training …", f" {words}")
+            return _bar(now.step / now.settings.steps, words) + message("Training …", changing=f" {words}")
     return message(outcome(now)) + notes_html(now.notes)
 
 
@@ -72,10 +74,6 @@ def _bar(share: float, words: str = "") -> str:
     """Return a bar; the words are for who asks it how far it is."""
     text = f' aria-valuetext="{words}"' if words else ""
     return f'<progress max="1" value="{share:.3f}" aria-label="training"{text}></progress>'
-
-
-def _going(words: str, changing: str) -> str:
-    return f'<p class="sd-message" role="status">{words}{unspoken(changing)}</p>'
 
 
 def loss_plot(now: Snapshot) -> Figure:

@@ -330,6 +330,14 @@ class TestOwnAdapters:
         own._timer.join()
         assert not model.engine._adapters
 
+    def test_what_is_added_after_a_lost_connection_goes_too(self, model: LanguageModel, adapter: Adapter) -> None:
+        own = OwnAdapters(0.5)
+        own.leave("me")
+        own.add("me", model, adapter, "Mine", b"", "x")
+        assert own._timer is not None
+        own._timer.join()
+        assert not model.engine._adapters
+
     def test_who_is_away_makes_room(
         self, model: LanguageModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
