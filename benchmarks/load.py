@@ -11,6 +11,7 @@ cores they share them with the server, so what they do themselves is in every fi
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import statistics
@@ -229,7 +230,7 @@ def crowd(
 def percentile(values: Sequence[float], share: float) -> float:
     """Return a percentile by nearest rank."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def slope(values: Sequence[float], every: float = 1.0) -> float:
@@ -237,9 +238,26 @@ def slope(values: Sequence[float], every: float = 1.0) -> float:
     return statistics.linear_regression(range(len(values)), values).slope * 60 / every
 
 
+def slope_error(values: Sequence[float], window: int = WINDOW) -> float:
+    """Return the standard error of a slope in a minute, of means of so many values, one a second; of three at least.
+
+    What is held in one second hangs on the second before, and hardly any more on the half minute before.
+    """
+    means = [statistics.fmean(part) for part in windows(values, window)]
+    line = statistics.linear_regression(range(len(means)), means)
+    left = sum((mean - line.intercept - line.slope * n) ** 2 for n, mean in enumerate(means))
+    spread = sum((n - (len(means) - 1) / 2) ** 2 for n in range(len(means)))
+    return math.sqrt(left / (len(means) - 2) / spread) * 60 / window
+
+
+def windows(values: Sequence[float], window: int = WINDOW) -> list[Sequence[float]]:
+    """Return the values cut into parts of this many; what is left over at the end is in none."""
+    return [values[start : start + window] for start in range(0, len(values) - window + 1, window)]
+
+
 def floors(values: Sequence[float], window: int = WINDOW) -> list[float]:
     """Return the least of each so many values: what is held for a moment, while a sound is sent, is not in it."""
-    return [min(values[start : start + window]) for start in range(0, len(values) - window + 1, window)]
+    return [min(part) for part in windows(values, window)]
 
 
 def figures(single: Tally, many: Tally) -> list[Figure]:
@@ -292,6 +310,11 @@ def main() -> None:
             Figure("memory_most_mb", "memory, most", max(memory), "MB", "<= 1500"),
             Figure("memory_after_mb", "memory after the crowd", after.megabytes, "MB"),
             Figure("memory_slope", "memory, growth in the last half", slope(last_half), "MB/min", "0"),
+            *(
+                [Figure("memory_slope_error", "    its standard error", slope_error(last_half), "MB/min")]
+                if len(floor) > 2
+                else []
+            ),
             *(
                 [Figure("floor_slope", f"    of the least in each {WINDOW} s", slope(floor, WINDOW), "MB/min")]
                 if len(floor) > 1

@@ -46,11 +46,13 @@ class TextModel:
         self._submissions += 1
         engine = self._model.engine
         foreign = {name: adapter for name, adapter in adapters.items() if engine.adapter(name) is None}
-        for name, adapter in foreign.items():
-            engine.add_adapter(name, adapter)
-        stream = engine.submit(rows)  # holds on to its adapters from here on
-        for name in foreign:
-            engine.remove_adapter(name)
+        try:
+            for name, adapter in foreign.items():
+                engine.add_adapter(name, adapter)
+            stream = engine.submit(rows)  # holds on to its adapters from here on
+        finally:
+            for name in foreign:
+                engine.remove_adapter(name)
         try:
             while (events := await asyncio.to_thread(stream.drain)) is not None:
                 yield events
@@ -86,7 +88,11 @@ class Page:
         return page
 
     def _rows(self, rows: Sequence[Row], adapters: Mapping[str, Adapter]) -> Iterator[list[Event]]:
-        yield from self._text_model.run.remote(rows, adapters)
+        response = self._text_model.run.remote(rows, adapters)
+        try:
+            yield from response
+        finally:
+            response.cancel()  # closing this generator would leave the replica at work
 
 
 app = Page.bind(TextModel.bind())

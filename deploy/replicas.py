@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from lab.text.stream import Stream
 
 log = logging.getLogger(__name__)
 
-Replica = Callable[[Sequence[Row], Mapping[str, Adapter]], Iterator[Sequence[Event]]]
+Replica = Callable[[Sequence[Row], Mapping[str, Adapter]], Generator[Sequence[Event], None, None]]
 
 
 class ReplicatedEngine:
@@ -47,12 +48,13 @@ class ReplicatedEngine:
 
     def _follow(self, stream: Stream, adapters: Mapping[str, Adapter]) -> None:
         try:
-            for events in self._replica(stream.rows, adapters):
-                for event in events:
-                    stream.add(event)
-                stream.hand_out()
-                if stream.cancelled:
-                    return
+            with closing(self._replica(stream.rows, adapters)) as running:
+                for events in running:
+                    for event in events:
+                        stream.add(event)
+                    stream.hand_out()
+                    if stream.cancelled:
+                        return
         except Exception:  # of the transport or of the replica: the visitor reads the same of both
             log.exception("a replica failed")
             stream.fail(EngineError("The model cannot be reached just now. Please try again."))

@@ -137,8 +137,8 @@ QUESTIONS = (
         "lora",
         "At twice its strength an adapter is not twice as good. What does it hold, then: knowledge, or a direction in "
         "which to go?",
-        "Shakespeare at 100 % and at 200 %",
-        {"adapters": "shakespeare=1;shakespeare=2"},
+        "Shakespeare at 200 %, to be turned back",
+        {"adapters": "shakespeare=2"},
     ),
     Question(
         "forgetting",

@@ -62,8 +62,8 @@ TOUR = (
     Experiment(
         "Turn Shakespeare to 200 %",
         "lora",
-        {"adapters": "shakespeare=1;shakespeare=2"},
-        "What was learnt is a change that can be scaled. At twice its strength, is it twice as good?",
+        {"adapters": "shakespeare=2"},
+        "What was learnt is a change that can be scaled. At twice its strength, is it twice as good? Turn it back.",
     ),
     Experiment(
         "Fool a reward model",

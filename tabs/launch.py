@@ -52,6 +52,7 @@ HEADER = """
 <header class="sd-header"><h1><span>Slightly</span> <em>Different</em></h1>
 <p>What is <b class="sd-frozen">frozen</b>, what is <b class="sd-changed">changed</b>, and why?</p></header>
 """
+NETWORK_JS = Path(__file__).with_name("network.js").read_text(encoding="utf-8")
 SHELL_JS = Path(__file__).with_name("shell.js").read_text(encoding="utf-8")
 # In the browser, at once: an answer of the server may have to wait behind thirty others.
 OPEN_TAB_JS = """
@@ -64,10 +65,11 @@ OPEN_TAB_JS = """
 }
 """
 # The tab that a page opens on is selected before the page has loaded: two ways to one link, which must say the same.
-# It is the link of the load, as a tab that is opened by hand writes its name into the address at once.
+# It is the link of the load, as a tab that is opened by hand writes its name into the address at once. A browser that
+# hides such times has only the address.
 FIRST_SEEN_JS = """
 link => {
-    const search = new URL(performance.getEntriesByType("navigation")[0].name).search;
+    const search = new URL(performance.getEntriesByType("navigation")[0]?.name ?? window.location.href).search;
     const slug = new URLSearchParams(search).get("tab") ?? %s;
     return link || (slug === %s && search || "?");
 }
@@ -102,7 +104,8 @@ def build(services: Services, tabs: Sequence[Tab] = TABS) -> gr.Blocks:
                 with gr.Tab(tab.title, id=tab.slug, elem_id=f"sd-tab-{tab.slug}", visible=not tab.hidden) as made:
                     pages[tab.slug] = importlib.import_module(tab.module).build(services)
                 shown[tab.slug] = made
-        app.load(None, None, None, js=SHELL_JS, **PRIVATE)
+        for js in (NETWORK_JS, SHELL_JS):
+            app.load(None, None, None, js=js, **PRIVATE)
         hidden = [tab.slug for tab in tabs if tab.hidden]
         js = OPEN_TAB_JS % (json.dumps(list(pages)), json.dumps(hidden))
         app.load(None, None, [bar, *(shown[slug] for slug in hidden), *links.values()], js=js, **PRIVATE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -36,7 +36,7 @@ def wait_for_model(models: Models, name: str) -> Iterator[str | LanguageModel]:
 
 def run_with_model(
     models: Models, name: str, run: Callable[[LanguageModel], Iterator[list[Any]]], outputs: int
-) -> Iterator[list[Any]]:
+) -> Generator[list[Any], None, None]:
     """Wait for a model, then yield what ``run`` yields; what goes wrong is told in the status and all else stays.
 
     Args:

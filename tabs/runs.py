@@ -29,13 +29,17 @@ class Runs:
 
     def __init__(self) -> None:
         self._newest: _Run | None = None
+        self.latest: Any = None  # what the controls say by now, where a tool keeps it here: a run may have begun before
 
-    def follow(self, updates: Generator[Update, None, None], last: Callable[[Update], Update]) -> Iterator[Update]:
+    def follow(
+        self, updates: Generator[Update, None, None], last: Callable[[Update], Update] = lambda update: update
+    ) -> Iterator[Update]:
         """Yield a run's updates until another run takes over.
 
         Args:
             updates: it is closed in the end, which frees what the run occupies.
-            last: makes the last update of a stopped run from the one that would have come.
+            last: makes the last update of a stopped run from the one that would have come. Not asked for where nothing
+                stops a run.
         """
         before, mine = self._newest, _Run()
         self._newest = mine
@@ -54,6 +58,10 @@ class Runs:
                     yield update
         finally:
             mine.over.set()
+
+    def drop(self) -> None:
+        """Let the newest run end without a last word: what it would show is not wanted any more."""
+        self._newest = None
 
     def stop(self) -> None:
         """Let the newest run end with its next update."""

@@ -6,6 +6,7 @@
 Muon (Jordan et al., 2024) on the matrices of the blocks and AdamW on embeddings, biases and norms.
 The learning rate is a trapezoid: a short warm-up, a constant stretch, a linear decay to zero. The constant stretch can
 be ended at any time: stop the run (it saves a checkpoint), and resume it with ``--stable-tokens`` at what it has read.
+What has been exported can be trained on without its checkpoint, which is not kept: ``--continue-from`` its log.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from lab.text.losses import language_model_loss
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.corpus import VALIDATION_BOOKS, TokenStream, encode_books, plain_books, read_books
 from training.muon import Muon
-from training.run_log import RunLog
+from training.run_log import RunLog, read_log
 
 WARMUP_STEPS = 50
 MUON_LEARNING_RATE = 0.02
@@ -205,7 +206,7 @@ def train(arguments: argparse.Namespace) -> None:
     model = build_model(preset, tokenizer.get_vocab_size()).to(device)
     optimizers = build_optimizers(model)
     progress = {"step": 0, "tokens": 0, "decay_windows": 0, "seconds": 0.0}
-    progress |= load_checkpoint(arguments.run, model, optimizers) or {}
+    progress |= load_checkpoint(arguments.run, model, optimizers) or exported(arguments, model) or {}
     log = RunLog(arguments.run / "log.jsonl", progress)
 
     model.train()
@@ -220,15 +221,18 @@ def train(arguments: argparse.Namespace) -> None:
             else:
                 windows = decay_stream.batch(progress["decay_windows"], preset.batch)
                 progress["decay_windows"] += preset.batch
-            loss = training_loss(model, torch.from_numpy(windows).to(device), arguments.bfloat16)
-            loss.backward()
+            loss = 0.0
+            for part in torch.from_numpy(windows).to(device).split(arguments.together or preset.batch):
+                share = training_loss(model, part, arguments.bfloat16) * (len(part) / preset.batch)
+                share.backward()
+                loss += share.item()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers.values():
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             progress["step"] += 1
             progress["tokens"] += preset.batch * preset.context
-            log.add(loss.item())
+            log.add(loss)
             evaluating = progress["step"] % arguments.evaluate_every == 0
             if evaluating or progress["step"] % arguments.log_every == 0:
                 figures = evaluate(model, tokenizer, validation, windows=64) if evaluating else {}
@@ -242,6 +246,19 @@ def train(arguments: argparse.Namespace) -> None:
         return
     log.write(**{f"held_out_{key}": value for key, value in evaluate(model, tokenizer, validation).items()})
     export(model, arguments.out)
+
+
+def exported(arguments: argparse.Namespace, model: GPT2LMHeadModel) -> dict[str, float | int] | None:
+    """Restore the exported weights in place and return how far their log says they came; None if not asked for.
+
+    The optimizers start empty: their moments fill within some twenty steps. Raises OSError if there are no weights, or
+    no log, and ValueError if the log is empty.
+    """
+    if arguments.continue_from is None:
+        return None
+    last = read_log(arguments.continue_from)[-1]
+    model.load_state_dict(GPT2LMHeadModel.from_pretrained(arguments.out, dtype=torch.float32).state_dict())
+    return {key: last[key] for key in ("step", "tokens", "seconds")}
 
 
 def export(model: GPT2LMHeadModel, folder: Path) -> None:
@@ -259,8 +276,10 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder that holds the tokenizer and takes the model")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint and log; resumed if it has one")
+    parser.add_argument("--continue-from", type=Path, help="log of the run that made the weights in --out, to go on")
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--batch", type=int, help="windows a step, the preset's if not given; may change on resuming")
+    parser.add_argument("--together", type=int, help="windows of a step at once, all if not given; few stay in a cache")
     parser.add_argument("--stable-tokens", type=int, default=15_000_000, help="tokens read at the full learning rate")
     parser.add_argument("--decay-tokens", type=int, default=10_000_000, help="tokens read while it decays to zero")
     parser.add_argument("--decay-books", choices=("all", "plain"), default="plain")

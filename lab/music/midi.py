@@ -31,6 +31,7 @@ MIDI_TICKS_PER_QUARTER = 480
 SLOWEST, FASTEST = 4.0, 1000.0  # quarters per minute; the file's three bytes for a tempo end just below
 BREATH_SECONDS = 0.06  # cut off a note's end before the same pitch comes again, and where a phrase ends
 VELOCITY = 90
+MOST_BEATS = 255  # that a time signature can name
 
 
 def to_midi(melody: Melody, *, tempo: float = 96.0, program: int = DEFAULT_PROGRAM) -> bytes:
@@ -61,7 +62,8 @@ def midi_score(melody: Melody, *, tempo: float, program: int) -> ScoreTick:
     score.tempos.append(Tempo(0, tempo))
     if melody.pickup:
         common = gcd(melody.pickup, TICKS_PER_WHOLE)
-        score.time_signatures.append(TimeSignature(0, melody.pickup // common, TICKS_PER_WHOLE // common))
+        if melody.pickup // common <= MOST_BEATS:  # else it cannot be written, and the bar lines fall beside
+            score.time_signatures.append(TimeSignature(0, melody.pickup // common, TICKS_PER_WHOLE // common))
     start = melody.pickup * MIDI_TICKS_PER_QUARTER // TICKS_PER_QUARTER
     score.time_signatures.append(TimeSignature(start, melody.meter.beats, melody.meter.unit))
     track = Track(name="Melody", program=program)

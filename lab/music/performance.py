@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from lab.music.melody import TICKS_PER_QUARTER, Melody
 from lab.music.midi import INSTRUMENTS, to_midi
 from lab.music.score import Score, engrave
 from lab.music.sound import render, to_wav
+from lab.once import Once
 
 SCORE_WIDTH = 480  # pixels at which lines are broken: about the width of a card, on a phone as well
 MAX_SECONDS = 240  # that are played: 21 MB from symusic; a tune of the test takes half a minute
@@ -59,8 +58,7 @@ class Performance:
         return len(self.wav) + len(self.midi) + len(self.score.svg) + len(self.score.musicxml)
 
 
-_kept: OrderedDict[tuple[Melody, Manner, str, str], Performance] = OrderedDict()  # least recently asked for first
-_lock = threading.Lock()
+_kept: Once[Performance] = Once(KEPT_BYTES, lambda performance: performance.size)
 
 
 def perform(melody: Melody, manner: Manner, *, title: str, prefix: str) -> Performance:
@@ -73,23 +71,12 @@ def perform(melody: Melody, manner: Manner, *, title: str, prefix: str) -> Perfo
     Raises:
         VisitorError: if the synthesizer is not available.
     """
-    key = melody, manner, title, prefix
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    performance = _performed(melody, manner, title, prefix)
-    with _lock:
-        _kept[key] = performance
-        while len(_kept) > 1 and sum(one.size for one in _kept.values()) > KEPT_BYTES:
-            _kept.popitem(last=False)
-    return performance
+    return _kept.get((melody, manner, title, prefix), lambda: _performed(melody, manner, title, prefix))
 
 
 def forget() -> None:
     """Keep none of the performances so far."""
-    with _lock:
-        _kept.clear()
+    _kept.clear()
 
 
 def _performed(melody: Melody, manner: Manner, title: str, prefix: str) -> Performance:

@@ -11,6 +11,7 @@ from scratch  a fresh model of the same size, trained on the chorales alone
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from lab.music.grammar import Grammar
     from lab.music.tokens import Vocabulary
     from lab.text.engine import Engine
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "assets" / "folk-gpt2"
@@ -205,10 +208,16 @@ class Voices:
             model = last_block_model(self._base, folder) if last_block else load_model(folder)
             if model.config.vocab_size != len(self.vocabulary):
                 raise ValueError("another vocabulary than that of the note data")
+            adapter = load_peft(self._adapters / f"bach-{Voice.LORA}") if folder == self._base else None
             engine = Engine(model, threads=self._threads)
-            if folder == self._base:
-                engine.add_adapter(LORA_NAME, load_peft(self._adapters / f"bach-{Voice.LORA}"))
+            if adapter is not None:
+                try:
+                    engine.add_adapter(LORA_NAME, adapter)
+                except Exception:
+                    engine.close()
+                    raise
         except Exception as error:  # files are read by several libraries, each with errors of its own
+            log.warning("The voice %s could not be loaded", voice, exc_info=error)
             raise ModelUnavailable(
                 f"The voice “{VOICES[voice].title}” could not be loaded: its files are missing or damaged."
             ) from error

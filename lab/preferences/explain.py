@@ -12,7 +12,7 @@ from lab.preferences.pairs import Completion
 
 MAX_SENTENCES = 40  # each costs an embedding
 # The end of a sentence, but not the dot of a title or of an initial.
-END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\b[A-Z])[.!?…]+[”’\")]*\s+|\n+")
+END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\b[A-Z])(?<![.!?…])[.!?…]+[”’\")]*\s+|\n+")
 
 Reward = Callable[[Sequence[Completion]], np.ndarray]  # as RewardModel.score
 

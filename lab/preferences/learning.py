@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lab.once import Once
 from lab.preferences import PreferenceError, Ranking
 from lab.preferences.settings import RewardSettings, Source
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 MAX_RANKINGS = 10_000  # of people, the newest
 MAX_OF_ONE = 200  # of one visitor in a class, so that nobody speaks for all
 KEPT = 64  # fitted models
+SIMULATED = (Source.ANNOTATOR, Source.MIX)  # sources of which the annotator's rankings are a part
 
 Added = Sequence[tuple[str, str, str]]  # pairs of a visitor's own: prompt, chosen, rejected
 
@@ -77,8 +77,7 @@ class Learner:
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
         self._store, self._embedder = store, embedder
-        self._kept: OrderedDict[object, Learnt] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Once[Learnt] = Once(KEPT)
 
     def learn(self, settings: RewardSettings, session: str = "", class_code: str = "", added: Added = ()) -> Learnt:
         """Return the reward model that learned from what the settings say; asked for once more it is there at once.
@@ -111,6 +110,15 @@ class Learner:
         key: tuple[object, ...] | None,
     ) -> Learnt:
         """Return the model that a key names, which is then kept under it, or one that is not kept."""
+        if key is None:
+            return self._fitted(settings, people, added, notes)
+        count = settings.rankings if settings.source in SIMULATED else 0
+        key = (*key, settings.annotator, count, settings.head, settings.features)
+        return self._kept.get(key, lambda: self._fitted(settings, people, added, notes))
+
+    def _fitted(
+        self, settings: RewardSettings, people: Sequence[Ranking | Ranked], added: Added, notes: Sequence[str]
+    ) -> Learnt:
         from lab.preferences.annotators import ANNOTATORS, simulate
         from lab.preferences.fitting import fit
         from lab.preferences.pairs import Ranked, pairs_of
@@ -119,12 +127,7 @@ class Learner:
         if settings.annotator not in ANNOTATORS:
             raise PreferenceError(f"There is no annotator {settings.annotator!r}; there are {', '.join(ANNOTATORS)}.")
         annotator, pool = ANNOTATORS[settings.annotator], load_pool()
-        count = settings.rankings if settings.source in (Source.ANNOTATOR, Source.MIX) else 0
-        key = key and (*key, settings.annotator, count, settings.head, settings.features)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+        count = settings.rankings if settings.source in SIMULATED else 0
         simulated = simulate(annotator, pool.train, count)
         by_hand = [Ranked(prompt, (chosen, rejected), (1, 2), "by hand") for prompt, chosen, rejected in added]
         pairs = pairs_of([*people, *simulated, *by_hand])
@@ -132,14 +135,7 @@ class Learner:
             notes = [*notes, f"{pairs.left_out:,} pairs more than there is room for were left out, by lot."]
         fitted = fit(pairs, pool.embed_with(self._embedder.embed), settings.head, settings.features)
         counts = len(people), len(simulated), len(by_hand)
-        learnt = Learnt(settings, fitted, pairs, annotator, pool, *counts, tuple(notes))
-        if key is None:
-            return learnt
-        with self._lock:
-            self._kept[key] = learnt
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return learnt
+        return Learnt(settings, fitted, pairs, annotator, pool, *counts, tuple(notes))
 
     def people(self, source: Source, session: str, class_code: str) -> tuple[list[Ranking], list[str]]:
         """Return people's rankings that a source stands for, oldest first, and notes on what was left out.

@@ -115,10 +115,14 @@ def pairs_of(rankings: Iterable[Ranked | Ranking], limit: int = MAX_PAIRS, seed:
                 found.append((chosen, rejected, group))
     table = np.array(found, dtype=np.int64).reshape(-1, 3)
     left_out = max(len(table) - limit, 0)
+    completions = tuple(numbers)
     if left_out:
         table = table[np.sort(np.random.default_rng(seed).choice(len(table), limit, replace=False))]
+        used, renumbered = np.unique(table[:, :2], return_inverse=True)  # each costs an embedding
+        completions = tuple(completions[number] for number in used)
+        table[:, :2] = renumbered.reshape(-1, 2)
     chosen, rejected, groups = table.T
-    return Pairs(tuple(numbers), chosen, rejected, groups, read, tied, repeated, left_out)
+    return Pairs(completions, chosen, rejected, groups, read, tied, repeated, left_out)
 
 
 def split_groups(groups: np.ndarray, folds: int, seed: int = 0) -> np.ndarray:

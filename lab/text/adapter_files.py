@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES, MAX_UNPACKED = 24_000_000, 64_000_000
 MAX_ENTRIES, MAX_CONFIG = 30, 100_000
+ENTRY, MAX_LISTED = b"PK\x01\x02", 300  # with which a zip lists each entry, folders and a system's own files as well
 MAX_RANK, MAX_ALPHA = 4096, 1e6
 # Beside BadZipFile and zlib.error, which is no kind of any other: what a damaged zip makes zipfile stumble over.
 WHAT_ZIPS_RAISE = (EOFError, NotImplementedError, OSError, ValueError, RuntimeError, IndexError, OverflowError)
@@ -84,6 +85,7 @@ def pack(adapter: Adapter, model: LanguageModel, title: str, card: str) -> bytes
     """Return the zip of an adapter, half precision."""
     from lab.lora import peft_files
 
+    title, card = (text.encode("utf-8", "replace").decode() for text in (title, card))  # there may be half characters
     metadata = {"format": "pt", TITLE_KEY: title[:LONGEST_TITLE]}
     if model.folder is not None:
         metadata[HASH_KEY] = base_hash(model.folder)
@@ -119,6 +121,8 @@ def _files(data: bytes, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """Return the wanted entries of a zip, at its top or in its one folder, after a look at all of them."""
     if len(data) > MAX_BYTES:
         raise UploadError(TOO_LARGE)
+    if data.count(ENTRY) > MAX_LISTED:  # before Python makes an object of each
+        raise UploadError(TOO_MANY)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir() and not any(i in e.filename for i in IGNORED)]

@@ -165,7 +165,7 @@ class Comparison:
 
 @dataclass
 class ResultCache:
-    """The last finished results by key, so that a link that thirty people open is computed once."""
+    """The last finished results by key: who opens a link that others have opened before finds its texts at once."""
 
     size: int = 256
     _entries: OrderedDict = field(default_factory=OrderedDict)

@@ -22,6 +22,7 @@ from lab.text.training_samples import Sample, Samples
 from lab.text.training_text import clean_text
 from lab.text.training_worker import Message, Worker
 from lab.text.tuning_settings import TuningSettings
+from lab.text.vocabulary import readable
 
 if TYPE_CHECKING:
     from lab.lora import Adapter
@@ -175,7 +176,8 @@ def train(
     prepared = prepare(model, text)
     now = Snapshot(Phase.WAITING, settings, tokens=len(prepared.tokens), notes=prepared.notes)
     seconds = estimate(model, settings, now.tokens)
-    with line.enter(seconds) as place, Samples(model, model.vocabulary.encode(prompt), settings.seed) as samples:
+    start = model.vocabulary.encode(readable(prompt)[0])
+    with line.enter(seconds) as place, Samples(model, start, settings.seed) as samples:
         for standing in wait(place, stop):
             yield replace(now, standing=standing, seconds_left=standing.seconds + seconds)
         if stop.is_set():

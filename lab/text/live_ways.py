@@ -162,19 +162,16 @@ def compare_ways(
             raise TuningError(STOPPED_EARLY)
         yield (now := replace(now, phase=Phase.STARTING, seconds_left=sum(times)))
         with started(model, prepared.tokens, runs, forgetting=True) as worker:
-            before = float("nan")
             for event in events(worker, stop):
                 match event:
                     case str():
                         now = replace(now, notes=(*now.notes, event))
                     case ({"kind": "step"} as message, _):
-                        if message["step"] == 0:
-                            before = message["held_out_loss"]
                         now = replace(now, phase=Phase.TRAINING, current=message["run"], step=message["step"])
                         place.seconds_left = sum(times) * (1 - now.share)
                         now = replace(now, seconds_left=place.seconds_left)
                     case ({"kind": "finished"} as message, _):
-                        result = _result(ways[message["run"]], message, before, model)
+                        result = _result(ways[message["run"]], message, model)
                         now = replace(now, results=(*now.results, result))
                 yield now
     if not now.results:
@@ -182,14 +179,14 @@ def compare_ways(
     yield replace(now, phase=Phase.DONE, seconds_left=0.0)
 
 
-def _result(way: Way, message: Mapping[str, Any], before: float, model: LanguageModel) -> WayResult:
+def _result(way: Way, message: Mapping[str, Any], model: LanguageModel) -> WayResult:
     return WayResult(
         way,
         message["parameters"],
         message["parameters"] / model.parameters,
         message["seconds"],
         message["file_bytes"],
-        before,
+        message["held_out_before"],
         message["held_out_loss"],
         message["forgetting"],
     )

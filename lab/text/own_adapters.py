@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,15 +126,18 @@ class OwnAdapters:
             self._away.move_to_end(session)
 
     def _make_room(self, numbers: int, session: str) -> None:
-        """Forget those who are away the longest until so many more numbers fit."""
-        others = [one for one in self._away if one != session]
-        while self._numbers() + numbers > MAX_NUMBERS:
-            if not others:
-                raise VisitorError(FULL)
-            self._forget(others.pop(0))
-
-    def _numbers(self) -> int:
-        return sum(own.adapter.parameters for kept in self._kept.values() for own in kept)
+        """Forget those who are away the longest until so many more numbers fit, if that is of any use."""
+        mine = self._kept.get(session, [])
+        goes = _numbers(mine[: len(mine) + 1 - MOST])  # the visitor's own oldest one gives way anyhow
+        too_many = _numbers(own for kept in self._kept.values() for own in kept) + numbers - goes - MAX_NUMBERS
+        away = [one for one in self._away if one in self._kept and one != session]
+        if too_many > sum(_numbers(self._kept[one]) for one in away):
+            raise VisitorError(FULL)
+        for one in away:
+            if too_many <= 0:
+                return
+            too_many -= _numbers(self._kept[one])
+            self._forget(one)
 
     def _forget(self, session: str) -> None:
         del self._away[session]
@@ -143,6 +146,10 @@ class OwnAdapters:
         self._left[session] = None
         while len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
+
+
+def _numbers(kept: Iterable[Own]) -> int:
+    return sum(own.adapter.parameters for own in kept)
 
 
 def _remove(own: Own) -> None:

@@ -63,7 +63,7 @@ def work(job: Mapping[str, Any], tokens: bytes, send: Send) -> None:
     from transformers import GPT2LMHeadModel
 
     from lab.text.training_pace import MEASURED_WINDOWS
-    from lab.text.tuning import split_tokens, tune
+    from lab.text.tuning import blocks, held_out_loss, split_tokens, tune
     from lab.text.tuning_settings import TuningSettings
 
     torch.set_num_threads(job["threads"])
@@ -74,11 +74,14 @@ def work(job: Mapping[str, Any], tokens: bytes, send: Send) -> None:
     own = own_texts(base) if job["forgetting"] else None
     for number, values in enumerate(job["runs"]):
         settings = TuningSettings(**values)
+        windows = blocks(corpus.held_out, settings.context, MEASURED_WINDOWS)
+        # Not what the first step tells: the vectors of prompt tuning stand in front of the base there already.
+        before = None if own is None else held_out_loss(base, windows)
         step = None
         for step in tune(copy.deepcopy(base), corpus, settings, held_out_windows=MEASURED_WINDOWS):
             _tell(step, number, send)
         if step is not None:
-            send({"kind": "finished", "run": number} | _outcome(step, base, own))
+            send({"kind": "finished", "run": number, "held_out_before": before} | _outcome(step, base, own))
 
 
 def _tell(step: TuningStep, number: int, send: Send) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 MAX_PROMPT_CHARACTERS = 20_000
+LONG = 20_000  # characters of a text that others would feel
 
 
 def readable(text: str) -> tuple[str, list[str]]:
@@ -81,7 +82,11 @@ class Vocabulary:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the token ids of a text."""
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        if len(text) < LONG:
+            return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        # The other way of the library holds all threads of this process until it is done: a second for a megabyte.
+        (encoded,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return tuple(encoded.ids)
 
     def encode_prompt(self, text: object, room: int) -> tuple[tuple[int, ...], list[str]]:
         """Clean a prompt, encode it, and cut it at the left to ``room`` tokens; return the ids and notes.

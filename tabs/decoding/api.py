@@ -30,7 +30,7 @@ def add_api(services: Services) -> None:
     def decode(
         prompt: str = DEFAULT_PROMPT,
         columns: str = DEFAULT_COLUMNS,
-        seed: int = 7,
+        seed: int = DecodingSettings.default("seed"),
         max_new_tokens: int = 60,
         model: str = "",
     ) -> dict[str, Any]:

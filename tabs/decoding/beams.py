@@ -15,6 +15,7 @@ from tabs.decoding import render
 from tabs.decoding.controls import Controls
 from tabs.loading import run_with_model
 from tabs.page import PRIVATE, Services
+from tabs.runs import Runs
 
 PENALTY = (
     "An ended text counts as its summed log-probability / length^length_penalty: 0 compares the sums, 1 the means; the "
@@ -44,6 +45,7 @@ class BeamsPanel:
             wrap=True,
             show_search="none",
         )
+        self._runs = gr.State(Runs())
 
     @staticmethod
     def _add_controls() -> dict[str, Any]:
@@ -67,14 +69,17 @@ class BeamsPanel:
     def wire(self, controls: Controls) -> None:
         """Connect the button, once all controls exist."""
         self._controls = controls
-        self.run_button.click(self.run, controls.inputs, self.outputs, **PRIVATE)
+        self.inputs = [*controls.inputs, self._runs]
+        self.run_button.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield the tree; on bad input a message, and what is shown stays."""
+        *values, runs = values
         settings, more = self._controls.settings(*values, view=View.BEAMS)
         models, every = self._services.models, [*notes, *more]
         outputs = len(self.outputs)
-        yield from run_with_model(models, settings.model, lambda model: self._grow(model, settings, every), outputs)
+        growing = run_with_model(models, settings.model, lambda model: self._grow(model, settings, every), outputs)
+        yield from runs.follow(growing)
 
     @staticmethod
     def _grow(model: LanguageModel, settings: DecodingSettings, notes: Sequence[str]) -> Iterator[list[Any]]:

@@ -164,7 +164,7 @@ class _DecodingPage:
             (View.COMPARE, compare.run, compare.run_inputs, compare.run_outputs),
             (View.SAMPLER, self._sampler.resume, self._sampler.inputs, self._sampler.outputs),
             (View.SAMPLES, samples.run, samples.inputs, samples.outputs),
-            (View.BEAMS, self._beams.run, self._controls.inputs, self._beams.outputs),
+            (View.BEAMS, self._beams.run, self._beams.inputs, self._beams.outputs),
         )
         for view, run, inputs, outputs in tools:
             inputs = [self._auto_run, self._link_notes, *inputs]

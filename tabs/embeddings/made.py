@@ -18,6 +18,7 @@ from tabs.embeddings.tool import Outcome, Tool, model_of
 from tabs.made import from_text
 from tabs.page import PRIVATE, Services
 from tabs.rendering import counted
+from tabs.runs import Runs
 from tabs.waiting import Tell
 
 NONE_YET = "No text was sent here yet. Write some in another tab, and press “Send to the map” there."
@@ -59,11 +60,16 @@ class MadePanel(Tool):
     def wire(self, controls: Controls) -> None:
         """Connect the buttons, once all controls exist."""
         super().wire(controls)
-        cleared = self._clear.click(lambda: (), None, self.controls["made"], queue=False, **PRIVATE)
+        cleared = self._clear.click(self._remove, self._runs, self.controls["made"], queue=False, **PRIVATE)
         emptied = [self._status, *self.results]
         cleared.then(
             lambda: ["", *(gr.update(visible=False) for _ in self.results)], None, emptied, queue=False, **PRIVATE
         )
+
+    @staticmethod
+    def _remove(runs: Runs) -> tuple[()]:
+        runs.drop()  # it would show the texts again
+        return ()
 
     def compute(self, settings: EmbeddingSettings, tell: Tell) -> Outcome:
         """Return the map of the chosen lists and the texts, their similarities, and each one's nearest entries."""

@@ -20,7 +20,7 @@ def add_api(services: Services) -> None:
         prompt: str = DEFAULT_PROMPT,
         adapters: str = DEFAULT_ADAPTERS,
         strategy: str = DEFAULT_STRATEGY,
-        seed: int = 7,
+        seed: int = AdaptSettings.default("seed"),
         max_new_tokens: int = 60,
         model: str = "",
     ) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def add_switches(offered: Offers) -> tuple[list[Switch], Blend]:
             name, title = offered[place] if place < len(offered) else ("", "")
             with gr.Column(visible=bool(name), min_width=170, elem_classes="sd-slot sd-lora-switch") as group:
                 on = gr.Checkbox(name in singles, label=title or f"Adapter {place + 1}", container=True)
-                strength = percent_slider(f"{title}, %", value=FULL * singles.get(name, 1.0))
+                strength = percent_slider(f"{title}, %", value=round(FULL * singles.get(name, 1.0), 2))
             switches.append(Switch(group, on, strength))
         first, second, balance, strength_of_both = _blend_of(next((o for o in outfits if o.is_blend), None), offered)
         choices = _choices(offered)
@@ -247,7 +247,7 @@ class Controls:
             values += [
                 gr.update(visible=bool(name)),
                 gr.update(value=name in singles, label=title or f"Adapter {place + 1}"),
-                gr.update(value=FULL * singles.get(name, 1.0), label=f"{title}, %"),
+                gr.update(value=round(FULL * singles.get(name, 1.0), 2), label=f"{title}, %"),
             ]
         first, second, balance, strength = _blend_of(blended, offered)
         choices = _choices(offered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from tabs.lora.offers import Offers, loaded
 from tabs.lora.render import anatomy as render
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message, notes_html, plain_markdown
+from tabs.runs import Runs
 from tabs.waiting import Ready, wait_for
 
 NOTHING = "Choose an adapter: its matrices are read from the model that serves this page."
@@ -105,6 +106,7 @@ class InsidePanel:
                 interactive=False,
                 show_search="none",
             )
+        self._runs = gr.State(Runs())
 
     @property
     def components(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class InsidePanel:
     @property
     def inputs(self) -> list[Any]:
         """What a run takes."""
-        return self._controls.inputs
+        return [*self._controls.inputs, self._runs]
 
     @property
     def outputs(self) -> list[Any]:
@@ -143,13 +145,17 @@ class InsidePanel:
             control.input(**look)
         costs = [self._cost, self._cost_plot, self._costs]
         for control in (self.inputs_of_layer, self.outputs_of_layer, self.rank):
-            control.input(self.calculate, self.inputs, costs, trigger_mode="always_last", **PRIVATE)
-        proof = {"inputs": self.inputs, "trigger_mode": "once", **PRIVATE}
+            control.input(self.calculate, controls.inputs, costs, trigger_mode="always_last", **PRIVATE)
+        proof = {"inputs": controls.inputs, "trigger_mode": "once", **PRIVATE}
         self._merge.click(self.merge, outputs=[self._merged, self._texts], **proof)
         self._peft.click(self.equal, outputs=[self._equal, self._equalities], **proof)
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Yield the layer taken apart; on bad input a message, and what is shown stays."""
+        *values, runs = values
+        yield from runs.follow(self._taken_apart(*values, notes=notes))
+
+    def _taken_apart(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         settings, more = self._controls.settings(*values)
         offered = self._controls.offers_of(values)
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.context import Context
-from gradio.processing_utils import hash_bytes
-from gradio.utils import get_upload_folder
 
 from lab.errors import UploadError, VisitorError
 from lab.text.own_adapters import Own, OwnAdapters
@@ -21,6 +17,7 @@ from tabs.lora.render.train import own_html
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message
 from tabs.sessions import COMES_BACK
+from tabs.uploads import forget_upload
 
 if TYPE_CHECKING:
     from lab.lora import Adapter
@@ -132,8 +129,3 @@ class OwnPanel:
 def session_of(request: gr.Request | None) -> str:
     """Return the visitor's session; empty for programs that have none."""
     return getattr(request, "session_hash", None) or ""
-
-
-def forget_upload(data: bytes) -> None:
-    """Delete the copy that Gradio has made of an uploaded file, which it names after what is in it."""
-    shutil.rmtree(Path(get_upload_folder()) / hash_bytes(data), ignore_errors=True)

@@ -9,9 +9,9 @@ import gradio as gr
 
 from lab.errors import VisitorError
 from lab.text.training_text import MAX_BYTES, read_text
-from tabs.lora.own import forget_upload
 from tabs.page import PRIVATE
 from tabs.rendering import message
+from tabs.uploads import forget_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {"The code of this app": "lab/**/*.py", "Its readme": "README.md"}

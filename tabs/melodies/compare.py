@@ -50,12 +50,12 @@ class ComparePanel:
         self._controls = controls
         self.inputs = [*controls.all, self._runs]
         run = {"fn": self.run, "inputs": self.inputs, "outputs": self.outputs}
-        self.button.click(**run, **PRIVATE)
+        self.button.click(**run, trigger_mode="multiple", **PRIVATE)
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
         for component in controls.manner:
             component.input(  # not "release": the keyboard moves sliders, too
                 self.play_again,
-                [*controls.all, self._pieces],
+                [*controls.all, self._pieces, self._runs],
                 [self._status, self._board],
                 trigger_mode="always_last",
                 **PRIVATE,
@@ -66,7 +66,8 @@ class ComparePanel:
         """Compose and show one card after the other."""
         *values, runs = values
         settings, more = self._controls.settings(*values)
-        yield from runs.follow(self._compose(settings, [*notes, *more]), self._stopped)
+        runs.latest = settings
+        yield from runs.follow(self._compose(settings, [*notes, *more], runs), self._stopped)
 
     @staticmethod
     def _stopped(update: list[Any]) -> list[Any]:
@@ -75,7 +76,7 @@ class ComparePanel:
             figures = measured(pieces)
         return [message("Stopped."), board, pieces, *figures]
 
-    def _compose(self, settings: MelodySettings, notes: list[str]) -> Iterator[list[Any]]:
+    def _compose(self, settings: MelodySettings, notes: list[str], runs: Runs) -> Iterator[list[Any]]:
         keep = [gr.skip()] * 4
         try:
             pieces: list[Piece] = []
@@ -89,13 +90,14 @@ class ComparePanel:
                     yield [message(news), *keep]
                 else:
                     pieces = news.value
-            made = []
-            for number, piece in enumerate(pieces, 1):
-                made.append(piece_card(piece, manner_of(settings), "c"))
+            made = cards([])
+            for number in range(1, len(pieces) + 1):
+                # All of them again: the visitor may have changed how they are played. What is as it was is kept.
+                made = cards([piece_card(piece, manner_of(runs.latest), "c") for piece in pieces[:number]])
                 if number < len(pieces):
                     words = f"Engraving and playing, {number} of {len(pieces)} …"
-                    yield [message(words), cards(made), tuple(pieces[:number]), *keep[2:]]
-            yield [self._told(pieces, notes), cards(made), tuple(pieces), *measured(pieces)]
+                    yield [message(words), made, tuple(pieces[:number]), *keep[2:]]
+            yield [self._told(pieces, notes), made, tuple(pieces), *measured(pieces)]
         except VisitorError as error:
             yield [message(str(error), alert=True), *keep]
 
@@ -106,10 +108,11 @@ class ComparePanel:
 
     def play_again(self, *values: Any) -> list[Any]:
         """Play the same melodies in another manner."""
-        *values, pieces = values
+        *values, pieces, runs = values
+        settings, _ = self._controls.settings(*values)
+        runs.latest = settings
         if not pieces:
             return [gr.skip(), gr.skip()]
-        settings, _ = self._controls.settings(*values)
         try:
             made = [piece_card(piece, manner_of(settings), "c") for piece in pieces]
         except VisitorError as error:

@@ -59,13 +59,13 @@ class MorphPanel:
         """Connect the buttons, the slider, and what says how the melody is played."""
         self._controls = controls
         self.inputs = [*controls.all, self._runs]
-        self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
+        self.button.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
         self._stop.click(lambda runs: runs.stop(), self._runs, None, queue=False, **PRIVATE)
         # "input", not "release": the keyboard moves sliders, too.
         for component in (self.strength, *controls.manner):
             component.input(
                 self._listen,
-                [*controls.all, self._result],
+                [*controls.all, self._result, self._runs],
                 [self._status, self._board, self._plot],
                 trigger_mode="always_last",
                 **PRIVATE,
@@ -75,11 +75,12 @@ class MorphPanel:
         """Write melodies at all strengths; the visitor's own first, the means as they come."""
         *values, runs = values
         settings, more = self._controls.settings(*values)
+        runs.latest = settings
         yield from runs.follow(
-            self._morph(settings, [*notes, *more]), lambda update: [message("Stopped."), *update[1:]]
+            self._morph(settings, [*notes, *more], runs), lambda update: [message("Stopped."), *update[1:]]
         )
 
-    def _morph(self, settings: MelodySettings, notes: list[str]) -> Iterator[list[Any]]:
+    def _morph(self, settings: MelodySettings, notes: list[str], runs: Runs) -> Iterator[list[Any]]:
         keep = [gr.skip()] * 4
         try:
             steps = morph(self._voices, settings)
@@ -90,12 +91,12 @@ class MorphPanel:
                     if isinstance(news, str):
                         yield [message(news) if not number else gr.skip(), *keep]
                         continue
-                    result = news.value
-                    board = self._card(result, settings) if not number else gr.skip()
+                    result, now = news.value, runs.latest
+                    board = self._card(result, now) if not number else gr.skip()
                     figure = gr.skip()
                     table = gr.skip()
                     if result.means:
-                        figure = gr.update(value=morph_plot(result, settings.strength), visible=True)
+                        figure = gr.update(value=morph_plot(result, now.strength), visible=True)
                         table = morph_table(result)
                     yield [progress(result.done, notes if result.done == 1 else ()), board, result, figure, table]
         except VisitorError as error:
@@ -103,10 +104,11 @@ class MorphPanel:
 
     def _listen(self, *values: Any) -> list[Any]:
         """Show the melody at the strength that the slider shows, played as the controls say."""
-        *values, result = values
+        *values, result, runs = values
+        settings, _ = self._controls.settings(*values)
+        runs.latest = settings
         if not isinstance(result, Morph):
             return [gr.skip()] * 3
-        settings, _ = self._controls.settings(*values)
         try:
             board = self._card(result, settings)
         except VisitorError as error:

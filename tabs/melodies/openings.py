@@ -17,6 +17,7 @@ from lab.music.upload import read_upload
 from tabs.melodies.keyboard import add_keyboard
 from tabs.page import PRIVATE
 from tabs.rendering import message, notes_html
+from tabs.uploads import forget_upload
 
 INCIPIT_BARS = 2
 FILE_TYPES = [".mid", ".midi", ".musicxml", ".xml", ".mxl"]
@@ -78,6 +79,7 @@ class Openings:
     def _read(data: bytes | None) -> list[Any]:
         if data is None:
             return [gr.skip()] * 4
+        forget_upload(data)
         try:
             upload = read_upload(data, "file")
         except VisitorError as error:

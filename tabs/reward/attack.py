@@ -34,6 +34,7 @@ class AttackPanel:
     """The attack's budget and buttons, and its steps.
 
     Attributes:
+        runs: a ``gr.State`` with what is under way.
         found: a ``gr.State`` with its texts that fooled a model. Its own, not that of the visitor's attempts: what they
             try while an attack is running stays.
     """
@@ -59,16 +60,16 @@ class AttackPanel:
                 min_width=320,
                 max_height=320,
             )
-        self._runs = gr.State(Runs())
+        self.runs = gr.State(Runs())
         self.controls = {"budget": budget}
         self.outputs = [self.status, self._attacked, self._plot, self._steps, self.found]
 
     def wire(self, controls: Controls) -> None:
         """Connect buttons."""
         self._controls = controls
-        inputs = [*controls.all, *self._shared.inputs, self.found, self._runs]
+        inputs = [*controls.all, *self._shared.inputs, self.found, self.runs]
         self._attack.click(self.run, inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
-        self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
+        self._stop.click(Runs.stop, self.runs, None, queue=False, **PRIVATE)
 
     def run(self, *values: Any) -> Iterator[list[Any]]:
         """Attack the model, step by step."""
@@ -114,7 +115,7 @@ class AttackPanel:
                 true.append(share_beaten(step.true_score, scores))
                 fooled = learned[-1] - true[-1] >= FOOLED  # at once, so that it stays when the attack is stopped
                 yield [
-                    message(f"{step.number} of at most {settings.budget} words; {step.tried:,} texts tried …"),
+                    message("Trying words …", changing=f" {step.number} of at most {settings.budget}"),
                     attacked_html(first, step),
                     gr.update(value=attack_plot(steps, learned, true), visible=True),
                     gr.update(value=step_rows(steps, learned, true), visible=True),

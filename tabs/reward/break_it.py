@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -28,6 +28,7 @@ from tabs.reward.render.break_it import (
 )
 from tabs.reward.render.score import standing_html
 from tabs.reward.shared import Controls, Shared
+from tabs.runs import Runs
 from tabs.visitor import KEEP_SESSION_JS, session_or_new
 from tabs.waiting import Ready, wait_for
 
@@ -90,6 +91,7 @@ class BreakPanel:
             label="Before and after",
             show_search="none",
         )
+        self._runs, self._closing = gr.State(Runs()), gr.State(Runs())
         self.controls = {"attempt": attempt} | self._attack.controls
         self.outputs = [self.status, self._standing, self._board, self._fooling, shared.session]
         self.close_outputs = [
@@ -103,11 +105,14 @@ class BreakPanel:
     def wire(self, controls: Controls) -> None:
         """Connect buttons."""
         self._controls = controls
-        self.inputs = [*controls.all, *self._shared.inputs, self._fooling]
+        given = [*controls.all, *self._shared.inputs, self._fooling]
+        self.inputs = [*given, self._runs]
         self._attack.wire(controls)
-        self._close.click(self.close, [*self.inputs, self._attack.found], self.close_outputs, **PRIVATE)
-        forgotten = [*self.close_outputs, self._fooling, self._attack.found]
-        self._forget.click(self.forget, None, forgotten, queue=False, **PRIVATE)
+        closing = [*given, self._attack.found, self._closing]
+        self._close.click(self.close, closing, self.close_outputs, trigger_mode="multiple", **PRIVATE)
+        runs = [self._closing, self._attack.runs, self._runs]
+        forgotten = [*self.close_outputs, self._attack.status, self._fooling, self._attack.found]
+        self._forget.click(self.forget, runs, forgotten, queue=False, **PRIVATE)
         annotator = controls.components["annotator"]
         for event in (self._rule_box.expand, annotator.input):
             event(self._rule_of, annotator, self._rule, trigger_mode="always_last", **PRIVATE)
@@ -116,7 +121,7 @@ class BreakPanel:
             "inputs": [annotator, self._shared.session, self._shared.class_code],
             "outputs": self._board,
         }
-        self.after(self._try.click(self.run, self.inputs, self.outputs, **PRIVATE))
+        self.after(self._try.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE))
         annotator.input(**self.show_board, trigger_mode="always_last", **PRIVATE)
 
     def after(self, run: gr.events.Dependency) -> None:
@@ -143,6 +148,10 @@ class BreakPanel:
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Judge the visitor's attempt and keep it for the leaderboard."""
+        *values, runs = values
+        yield from runs.follow(self._judged(*values, notes=notes))
+
+    def _judged(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         *values, session, class_code, added, fooling = values
         settings, more = self._controls.settings(*values)
         told, keep = [*notes, *more], [gr.skip()] * 4
@@ -175,6 +184,10 @@ class BreakPanel:
 
     def close(self, *values: Any) -> Iterator[list[Any]]:
         """Add what fooled the model as rejected pairs, and train it once more."""
+        *values, runs = values
+        yield from runs.follow(self._closed_by(*values))
+
+    def _closed_by(self, *values: Any) -> Generator[list[Any], None, None]:
         from lab.preferences.breaking import close_hole
 
         *values, session, class_code, added, fooling, found = values
@@ -207,7 +220,9 @@ class BreakPanel:
             yield [message(str(error), alert=True) + notes_html(notes), *keep]
 
     @staticmethod
-    def forget() -> list[Any]:
-        """Take the added pairs away."""
+    def forget(*under_way: Runs) -> list[Any]:
+        """Take the added pairs away, and what is under way to find more."""
+        for runs in under_way:
+            runs.drop()
         hidden = [gr.update(visible=False), gr.update(visible=False)]
-        return [message("Forgotten: the model learns from the rankings alone."), "", *hidden, (), (), ()]
+        return [message("Forgotten: the model learns from the rankings alone."), "", *hidden, (), "", (), ()]

@@ -88,7 +88,7 @@ class ChoosingPanel(ABC, Generic[Found]):
         """Connect button, sliders and stories."""
         self._controls = controls
         self.inputs = [*controls.all, *self._shared.inputs, self._runs]
-        self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
+        self.button.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
         follow(controls, self, self.view, [*LEARNS, *self.controls])
         wire_stories(self._stories, controls, self, self.view)
 

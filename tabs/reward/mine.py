@@ -15,6 +15,7 @@ from tabs.page import PRIVATE
 from tabs.rendering import counted, message, notes_html
 from tabs.reward.render.rank import RANKING_COLUMNS, agreement_html, ranking_table
 from tabs.reward.shared import Shared
+from tabs.uploads import forget_soon
 from tabs.visitor import KEEP_SESSION_JS, session_or_new
 
 MAX_UPLOAD = 2_000_000  # bytes
@@ -41,7 +42,7 @@ class MinePanel:
                 max_height=320,
             )
             # Without a class there is nothing to choose.
-            self._whose = gr.Radio(
+            self.whose = gr.Radio(
                 WHOSE, value=MINE, label="Download", visible=False, elem_id="sd-reward-whose", container=False
             )
             with gr.Row(elem_classes="sd-actions"):
@@ -57,14 +58,14 @@ class MinePanel:
     def changed(self) -> tuple[Any, list[Any], list[Any]]:
         """Function, inputs and outputs that show what is kept."""
         whose = [self._shared.session, self._shared.class_code]
-        return self.show, whose, [self.summary, self.table, self._whose]
+        return self.show, whose, [self.summary, self.table, self.whose]
 
     def wire(self) -> None:
         """Connect buttons."""
         for button, full in ((self._pairs, False), (self._full, True)):
             made = button.click(
                 lambda *values, full=full: self._made(*self.download(*values, full=full)),
-                [self._shared.session, self._shared.class_code, self._whose],
+                [self._shared.session, self._shared.class_code, self.whose],
                 [self.said, self._file],
                 **PRIVATE,
             )
@@ -153,7 +154,7 @@ def read_lines(path: str | None) -> list[str]:
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_UPLOAD + 1)
-        Path(path).unlink()  # it is the visitor's own
+        forget_soon(Path(path))
     except OSError as error:
         raise VisitorError("The file could not be read.") from error
     if len(data) > MAX_UPLOAD:

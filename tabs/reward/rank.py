@@ -143,6 +143,11 @@ class RankPanel:
             **PRIVATE,
         )
         refresh, inputs, outputs = changed
+        # A class may be joined or started after this tab was opened.
+        joined = shared.class_code.change(
+            lambda code: gr.update(visible=bool(code)), shared.class_code, self.audience, queue=False, **PRIVATE
+        )
+        joined.then(refresh, inputs, outputs, **PRIVATE)
         added = self._add.click(
             self.add,
             [self.board, self.round, self._ready, self.audience, shared.session, shared.class_code, source],
@@ -191,12 +196,13 @@ class RankPanel:
         """Write the next completions: the class's next round; or from the list's next prompt, or with other dice."""
         *values, runs, number, audience, class_code = values
         settings, notes = self._controls.settings(*values)
-        if not (class_code and audience == FOR_CLASS):
+        for_class = class_code and audience == FOR_CLASS
+        if not for_class:
             prompt = settings.prompt
             if prompt in PROMPTS:
                 prompt = PROMPTS[(PROMPTS.index(prompt) + 1) % len(PROMPTS)]
             settings = settings.model_copy(update={"prompt": prompt, "seed": (settings.seed + 1) % 2**31})
-        updates = self._start(settings, notes, number + 1, audience, class_code)
+        updates = self._start(settings, notes, number + 1 if for_class else number, audience, class_code)
         yield from runs.follow(updates, self._stopped)
 
     def _start(
@@ -254,8 +260,10 @@ class RankPanel:
             return [message("Stopped."), *update[1:]]
         whole = tuple(item for item in found.items if item.completion.strip())
         stopped = replace(found, items=whole, done=True)
-        rest = self._shown(stopped, update[3], ())
-        return [message("Stopped. What was written can be ranked."), *rest[1:], *update[len(rest) :]]
+        told, *rest = self._shown(stopped, update[3], ())
+        if len(whole) > 1:
+            told = message("Stopped. What was written can be ranked.")
+        return [told, *rest, *update[len(rest) + 1 :]]
 
     @staticmethod
     def show_pairs(value: Any, found: Round | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -25,6 +25,7 @@ from tabs.reward.render.score import (
     standing_html,
 )
 from tabs.reward.shared import Controls, Shared
+from tabs.runs import Runs
 from tabs.waiting import Ready, wait_for
 
 LAST = 0  # the choice that stands for the last ranking
@@ -72,6 +73,7 @@ class ScorePanel:
                 show_search="none",
                 min_width=320,
             )
+        self._runs, self._comparing = gr.State(Runs()), gr.State(Runs())
         self.controls = {"text": self.text}
         self.outputs = [self.status, self._standing, self._effects, self._effect_table]
         self.compare_outputs = [self.compared_status, self._compared, self._table]
@@ -79,11 +81,12 @@ class ScorePanel:
     def wire(self, controls: Controls) -> None:
         """Connect buttons."""
         self._controls = controls
-        self.inputs = [*controls.all, *self._shared.inputs]
-        self.compare_inputs = [*self.inputs, self.ranking]
-        self._score.click(self.run, self.inputs, self.outputs, **PRIVATE)
-        self.text.submit(self.run, self.inputs, self.outputs, **PRIVATE)
-        self._compare.click(self.compare, self.compare_inputs, self.compare_outputs, **PRIVATE)
+        learnt_from = [*controls.all, *self._shared.inputs]
+        self.inputs = [*learnt_from, self._runs]
+        self.compare_inputs = [*learnt_from, self.ranking, self._comparing]
+        for happens in (self._score.click, self.text.submit):
+            happens(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
+        self._compare.click(self.compare, self.compare_inputs, self.compare_outputs, trigger_mode="multiple", **PRIVATE)
         self.ranking.input(
             self.compare, self.compare_inputs, self.compare_outputs, trigger_mode="always_last", **PRIVATE
         )
@@ -102,6 +105,10 @@ class ScorePanel:
 
     def compare(self, *values: Any) -> Iterator[list[Any]]:
         """Show a ranking beside the model's order."""
+        *values, runs = values
+        yield from runs.follow(self._comparison(*values))
+
+    def _comparison(self, *values: Any) -> Generator[list[Any], None, None]:
         *values, session, class_code, added, number = values
         settings, notes = self._controls.settings(*values)
         keep = [gr.skip(), gr.skip()]
@@ -127,6 +134,10 @@ class ScorePanel:
 
     def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
         """Score the visitor's text."""
+        *values, runs = values
+        yield from runs.follow(self._scored(*values, notes=notes))
+
+    def _scored(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         from lab.preferences.explain import explain
 
         *values, session, class_code, added = values

@@ -95,7 +95,7 @@ class TrainPanel:
         """Connect buttons; once a model is shown, another choice above the tools trains another."""
         self._controls = controls
         self.inputs = [*controls.all, *self._shared.inputs, self._runs]
-        self.button.click(self.run, self.inputs, self.outputs, **PRIVATE)
+        self.button.click(self.run, self.inputs, self.outputs, trigger_mode="multiple", **PRIVATE)
         self._stop.click(Runs.stop, self._runs, None, queue=False, **PRIVATE)
         follow(controls, self, View.TRAIN, LEARNS)
         wire_stories(self._stories, controls, self, View.TRAIN)

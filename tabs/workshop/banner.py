@@ -27,7 +27,7 @@ class Banner:
 
     def __init__(self, services: Services) -> None:
         self._presence = services.presence
-        self.class_code = gr.Textbox("", label="Class code", visible=False, elem_id="sd-class")
+        self.class_code = gr.Textbox("", label="Class code", visible="hidden", elem_id="sd-class", container=False)
         self.shown = gr.HTML("", visible=False, elem_id="sd-class-banner")
         self._timer = gr.Timer(SIGNAL_SECONDS, active=False)
 

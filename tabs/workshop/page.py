@@ -17,8 +17,7 @@ from tabs.workshop.banner import banner_of
 from tabs.workshop.render import FOOLED_COLUMNS, figures, fooled_bars, fooled_table, handout
 
 LIVE_SECONDS = 5.0
-# Only while somebody looks: a request that fails, as in a short break of the network, makes Gradio load the page anew,
-# with all that is half made in other tabs.
+# Only while somebody looks: for others nothing has to be counted and drawn.
 LOOKED_AT_JS = """
 () => {
     const here = document.getElementById("sd-workshop")?.offsetParent && !document.hidden;

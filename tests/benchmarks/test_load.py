@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks import load
-from benchmarks.load import ACTIONS, Tally, figures, floors, percentile, slope, visits
+from benchmarks.load import ACTIONS, Tally, figures, floors, percentile, slope, slope_error, visits
 
 
 class Calm:
@@ -70,7 +70,18 @@ def test_an_action_that_nobody_came_to_has_no_figures() -> None:
 
 
 def test_measures() -> None:
-    assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 3.0 and percentile([1.0], 0.95) == 1.0
+    assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.0 and percentile([1.0], 0.95) == 1.0
+    assert percentile(range(1, 21), 0.95) == 19 and percentile([2.0, 1.0], 0.0) == 1.0
     assert slope([10.0, 11.0, 12.0]) == pytest.approx(60.0)
     assert floors([3.0, 1.0, 2.0, 9.0, 8.0, 7.0, 0.0], 3) == [1.0, 7.0]
     assert {"decode", "page", "reward"} <= ACTIONS.keys()
+
+
+def test_the_error_of_a_slope_is_that_of_least_squares() -> None:
+    from scipy.stats import linregress
+
+    dice = random.Random(0)
+    means = [dice.gauss(1000 + 3 * n, 5) for n in range(6)]
+    seconds = [mean + shift for mean in means for shift in (-1.0, 0.0, 1.0)]
+    assert slope_error(seconds, 3) == pytest.approx(linregress(range(6), means).stderr * 20)
+    assert slope_error([float(n) for n in range(12)], 3) == pytest.approx(0, abs=1e-9)

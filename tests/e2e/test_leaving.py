@@ -13,12 +13,15 @@ from lab.text.models import Models
 from tabs import TABS
 from tabs.launch import build
 from tabs.page import Services
+from tests.e2e.cable import Cable
 from tests.e2e.visitors import Visitor, Visitors
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # a busy machine may need minutes to start
 
 SLOW = 0.4  # seconds that a step takes
+SIGNAL = 0.5  # seconds from one sign of life of a page in a class to its next
 DEADLINE = 10.0  # seconds after which rows must be gone that would need 24 and more by themselves
+CLASS = "calm-heron-382"
 LONG = {"tab": "decoding", "columns": "greedy;top_p;beam(num_beams=8)", "max_new_tokens": 200}
 SAMPLES = {"tab": "decoding", "view": "samples", "samples": 4, "vary_points": 2, "max_new_tokens": 60}
 
@@ -28,7 +31,9 @@ class SlowApp:
 
     def __init__(self) -> None:
         self._services = Services(Models())
-        self._app = build(self._services, [tab for tab in TABS if tab.slug == "decoding"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tabs.workshop.banner.SIGNAL_SECONDS", SIGNAL)
+            self._app = build(self._services, [tab for tab in TABS if tab.slug == "decoding"])
         self._engine = self._services.models.get(self._services.models.default).engine
         self.pause = SLOW
         step = self._engine._step
@@ -40,6 +45,12 @@ class SlowApp:
         self._engine._step = slow_step
         _, url, _ = self._app.launch(prevent_thread_lock=True, quiet=True, run_history=False)
         self.url = url.rstrip("/")
+
+    def wait_for_sign(self, since: float) -> None:
+        """Wait until a page in the class has given a sign of life after this moment."""
+        while max(self._services.presence._seen.get(CLASS, {"": 0.0}).values()) <= since:
+            assert time.monotonic() - since < DEADLINE, "no page of the class gives a sign of life"
+            time.sleep(0.02)
 
     def wait_for_rows(self, *, any_left: bool) -> None:
         """Wait until rows run, or until none runs or waits any more."""
@@ -140,3 +151,32 @@ def test_the_mark_follows_the_visitor_while_the_text_grows(slow_app: SlowApp, vi
     visitor.sees_step("Token 2 of Top-p 0.9")
     expect(visitor.board.locator(".on")).to_have_count(1)
     assert "on" in (visitor.token(2, 2).get_attribute("class") or "").split()
+
+
+def test_a_page_outlives_a_connection_that_is_lost(browser: Browser, slow_app: SlowApp) -> None:
+    """Gradio by itself would load it anew, with all that stands on it."""
+    slow_app.pause = SLOW
+    with Cable(slow_app.url) as cable, Visitors(browser, cable.url) as visitors:
+        visitor = visitors.new()
+        visitor.opens(**LONG | {"class": CLASS})
+        page, lost = visitor.page, visitor.page.locator("#sd-lost")
+        expect(visitor.token(1, 2)).to_be_attached()
+        page.evaluate("window.made = 'half'")
+        visitor.prompt.fill("Half written")
+        cable.cut()  # in the middle of a run, and with signs of life under way
+        expect(lost).to_contain_text("still here")
+        slow_app.wait_for_rows(any_left=False)
+        written = visitor.written()
+        visitor.press("Generate")  # in vain
+        expect(lost).to_contain_text("still here")
+        cable.mend()
+        slow_app.wait_for_sign(time.monotonic())  # the page has found back by itself
+        expect(lost).to_be_empty()
+        assert page.evaluate("window.made") == "half" and visitor.prompt.input_value() == "Half written"
+        assert visitor.written() == written
+        slow_app.pause = 0
+        visitor.slider("New tokens").fill("9")
+        visitor.press("Generate")
+        expect(visitor.board.locator(".sd-prompt").first).to_have_text("Half written")
+        visitor.sees_board(3)
+        visitor.sees_no_toast()

@@ -52,6 +52,7 @@ def app(browser: Browser, tiny_folder: Path, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(files))
         patch.setattr("tabs.lora.own.COMES_BACK", 0)  # so that what is left behind can be looked for at once
+        patch.setattr("tabs.uploads.KEPT_SECONDS", 1.0)
         app = TrainingApp(tiny_folder, files)
         yield app
         app.close()
@@ -102,7 +103,10 @@ def test_trains_uses_saves_and_reads_an_adapter_and_leaves_nothing(
         expect(switch).to_be_visible()
         page.close()
         wait_for(app, in_line=0, own=0)
-    assert not [path for path in app.files.rglob("*") if path.is_file()]
+    begun = time.monotonic()
+    while left := [path for path in app.files.rglob("*") if path.is_file()]:
+        assert time.monotonic() - begun < DEADLINE, left
+        time.sleep(0.05)
 
 
 def test_closing_the_page_lets_the_next_one_train(browser: Browser, app: TrainingApp) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import gradio as gr
 import pytest
 
 from lab.embeddings.settings import EmbeddingSettings
@@ -16,9 +18,11 @@ from lab.reflection import QUESTIONS, ReflectionSettings
 from lab.settings import Settings
 from lab.text.adapting import AdaptSettings
 from lab.text.decoding import DecodingSettings
+from lab.text.models import Models
 from tabs import TABS
 from tabs.experiments import TOUR, Experiment
 from tabs.home.page import CARDS
+from tabs.page import Page, Services
 from tabs.reflection.render import experiment
 
 SETTINGS: dict[str, type[Settings]] = {
@@ -55,6 +59,29 @@ def test_the_apps_own_links_open_what_they_say(one: Experiment) -> None:
     for name, value in values.items():
         assert type(made).model_fields[name].annotation(value) == getattr(made, name)
     assert one.title and len(one.link) < 500
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, Page]:
+    """Every tab, built but not served."""
+    with gr.Blocks(analytics_enabled=False):
+        services = Services(Models())
+        return {tab.slug: import_module(tab.module).build(services) for tab in TABS if tab.slug in SETTINGS}
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.title)
+def test_the_tab_can_show_what_the_apps_own_links_ask_for(one: Experiment, pages: dict[str, Page]) -> None:
+    tab, values = opened(one.link)
+    page = pages[tab]
+    restored = page.restore(values | {"tab": tab})
+    assert len(restored) == len(page.outputs)
+    said = [word for value in restored if isinstance(value, list | tuple) for word in value if isinstance(word, str)]
+    assert [word for word in said if " " in word and word != values.get("prompt")] == []
+
+
+def test_a_complaint_of_a_tab_is_seen(pages: dict[str, Page]) -> None:
+    restored = pages["lora"].restore({"tab": "lora", "adapters": "shakespeare=1;shakespeare=2"})
+    assert any("one strength" in note for value in restored if isinstance(value, tuple) for note in value)
 
 
 def test_the_tour_has_seven_stations_in_five_tabs() -> None:

@@ -80,6 +80,17 @@ def test_a_stopped_run_writes_the_last_word() -> None:
 
 def test_stopping_where_nothing_runs() -> None:
     Runs().stop()
+    Runs().drop()
+
+
+def test_a_run_that_is_dropped_says_nothing_any_more() -> None:
+    runs, source = Runs(), Source("a", 9)
+    source.let(9)
+    updates = runs.follow(source.updates())
+    assert next(updates) == ["a0", "board"]
+    runs.drop()
+    assert list(updates) == [NOTHING]
+    assert source.closed
 
 
 @pytest.mark.parametrize("written", [0, 2])

@@ -173,6 +173,41 @@ def test_a_run_that_goes_on_with_larger_batches_reads_on_where_it_was(
     assert np.array_equal(seen, TokenStream(training, 32, seed=0).batch(0, 28))  # 3 steps of 4, then 2 of 8
 
 
+def test_the_windows_of_a_step_give_one_gradient_however_many_are_read_at_once(
+    whole, corpus: Path, out: Path, tmp_path: Path
+):
+    train(run_arguments(corpus, out, tmp_path / "parts", "--together", "3"))  # of four: three and one
+    parts = weights(tmp_path / "parts")
+    for name, value in whole.items():
+        assert torch.allclose(parts[name], value, atol=1e-3), name
+
+
+def test_a_run_goes_on_from_exported_weights_and_their_log(
+    corpus: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    train(run_arguments(corpus, out, tmp_path / "first"))
+    log = tmp_path / "first" / "log.jsonl"
+    begun = []
+
+    def watching(model, windows, bfloat16):
+        begun.append({name: parameter.detach().clone() for name, parameter in model.named_parameters()})
+        return training_loss(model, windows, bfloat16)
+
+    training_loss = language_model.training_loss
+    monkeypatch.setattr(language_model, "training_loss", watching)
+    further = run_arguments(corpus, out, tmp_path / "second", "--continue-from", str(log))
+    further.decay_tokens += 2 * 4 * 32  # two steps more
+    train(further)
+    first = weights(tmp_path / "first")
+    assert all(torch.equal(begun[0][name], first[f"model.{name}"].half().float()) for name in begun[0])
+    assert len(begun) == 2
+    lines = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
+    assert (lines[-1]["step"], lines[-1]["tokens"]) == (STEPS + 2, (STEPS + 2) * 4 * 32)
+    assert lines[-1]["seconds"] >= json.loads(log.read_text().splitlines()[-1])["seconds"]
+    with pytest.raises(OSError):
+        train(run_arguments(corpus, out, tmp_path / "third", "--continue-from", str(tmp_path / "none.jsonl")))
+
+
 @pytest.fixture
 def whole(corpus: Path, out: Path, tmp_path: Path) -> dict[str, torch.Tensor]:
     """The last checkpoint of a run that nothing disturbed."""

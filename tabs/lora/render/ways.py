@@ -162,13 +162,13 @@ def state_of(now: WaysSnapshot) -> str:
     match now.phase:
         case Phase.WAITING:
             return message(
-                f"You are {ordinal(now.standing.ahead + 1)} in the line, {duration(now.standing.seconds)} until it is "
-                "your turn."
+                f"You are {ordinal(now.standing.ahead + 1)} in the line.",
+                changing=f" {duration(now.standing.seconds)} until it is your turn.",
             )
         case Phase.STARTING:
-            return message(f"Starting a process of its own … {left} to go.")
+            return message("Starting a process of its own …", changing=f" {left} to go.")
         case Phase.TRAINING:
             bar = f'<progress max="1" value="{now.share:.3f}" aria-label="comparison"></progress>'
             way = now.ways[now.current]
-            return bar + message(f"{way.title}: step {now.step} of {now.steps}, {left} to go.")
+            return bar + message(f"{way.title} …", changing=f" step {now.step} of {now.steps}, {left} to go.")
     return message(f"Done: {len(now.results)} of {len(now.ways)} ways.") + notes_html(now.notes)

@@ -30,6 +30,7 @@ from lab.music.opening import OpeningError, read_opening
 from lab.music.tokens import MAX_PHRASES, PHRASE_ENDS
 from lab.music.voices import VOICES, Voice, Voices, last_block_model, load_model
 from tests.lab.music.conftest import CONTEXT, LAYERS, tiny_melody_model, voices_of
+from tests.lab.text.conftest import wait_until
 
 ALL = ",".join(Voice)
 OWN_FILES = (Voice.LAST_BLOCK, Voice.FULL, Voice.SCRATCH)  # of a model that no other voice plays
@@ -341,7 +342,7 @@ def copied(models: Path, tmp_path: Path) -> Path:
 
 
 def assert_only_these_fail(folder: Path, failing: set[Voice]) -> None:
-    voices = voices_of(folder)
+    before, voices = engines(), voices_of(folder)
     try:
         for voice in Voice:
             settings = settings_of(str(voice), phrases=1)
@@ -357,6 +358,11 @@ def assert_only_these_fail(folder: Path, failing: set[Voice]) -> None:
             assert not voices.is_loaded(voice)
     finally:
         voices.close()
+    wait_until(lambda: engines() == before)  # none is left behind by a voice that could not be loaded
+
+
+def engines() -> int:
+    return sum(thread.name == "decoding-engine" for thread in threading.enumerate())
 
 
 BASED = {Voice.FOLK, Voice.HEADER, Voice.LORA}

@@ -83,6 +83,12 @@ def test_every_meter_and_pickup_can_be_written(meter: Meter, pickup: int, expect
     assert written == [*([(0, *expected)] if expected else []), (pickup, meter.beats, meter.unit)]
 
 
+def test_a_pickup_that_no_time_signature_can_name_is_written_all_the_same() -> None:
+    rest = Melody((Note(None, 297), *MELODY.notes), MELODY.meter, MELODY.mode, pickup=297)
+    _, messages = read(to_midi(rest))
+    assert [time for time, m in messages if m.type == "time_signature"] == [297]
+
+
 def test_music21_puts_the_bar_lines_behind_the_pickup() -> None:
     from music21 import converter
 

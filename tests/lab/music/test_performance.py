@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import wave
-from collections import OrderedDict
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -15,8 +14,9 @@ from lab.music import performance
 from lab.music.composing import MelodySettings, compose
 from lab.music.melody import Melody, Meter, Mode, Note
 from lab.music.midi import INSTRUMENTS
-from lab.music.performance import MAX_SECONDS, Manner, Performance, beginning, note_times, perform
+from lab.music.performance import KEPT_BYTES, MAX_SECONDS, Manner, Performance, beginning, note_times, perform
 from lab.music.voices import Voices
+from lab.once import Once
 
 TUNE = Melody(
     (Note(64, 8), Note(69, 12), Note(None, 4), Note(71, 48, True), Note(69, 24, True)), Meter(4, 4), Mode.MINOR, 8
@@ -128,15 +128,16 @@ def test_the_sound_of_an_endless_melody_breaks_off_and_all_else_is_whole() -> No
 
 
 def test_performances_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performance, "_kept", OrderedDict())
+    kept = Once(KEPT_BYTES, lambda performance: performance.size)
+    monkeypatch.setattr(performance, "_kept", kept)
     one, other = played(prefix="one"), played(prefix="other")
     assert played(prefix="one") is one
-    monkeypatch.setattr(performance, "KEPT_BYTES", 2 * max(one.size, other.size))
+    kept.room = 2 * max(one.size, other.size)
     third = played(prefix="third")
-    assert list(performance._kept.values()) == [one, third]  # the other was longest not asked for
-    monkeypatch.setattr(performance, "KEPT_BYTES", 1)
+    assert kept.results() == [one, third]  # the other was longest not asked for
+    kept.room = 1
     assert played(prefix="one") is one
     alone = played(prefix="alone")
-    assert list(performance._kept.values()) == [alone]
+    assert kept.results() == [alone]
     performance.forget()
-    assert not performance._kept
+    assert kept.results() == []

@@ -22,6 +22,8 @@ from lab.preferences.pairs import Completion
         ("3.5 and 4.", 1),
         ("", 0),
         ("word. " * 100, MAX_SENTENCES),
+        ("Well...?! No … . Yes", 4),
+        ("." * 200_000, 1),  # in a moment
     ],
 )
 def test_sentences_join_to_the_text(text: str, count: int) -> None:

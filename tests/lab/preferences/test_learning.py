@@ -96,7 +96,7 @@ def test_what_is_learned_from_no_store_is_not_kept(learner: Learner) -> None:
     given = [Ranked("secret", (" happy joy", " dead grief"), (1, 2))]
     first = learner.learn_from(SETTINGS, given)
     assert learner.learn_from(SETTINGS, given) is not first
-    assert learner._kept == {}
+    assert learner._kept.results() == []
 
 
 def test_an_unknown_annotator(learner: Learner) -> None:

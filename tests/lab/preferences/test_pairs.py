@@ -58,7 +58,10 @@ def test_a_sample_of_too_many_is_the_same_each_time() -> None:
     assert np.array_equal(pairs.chosen, pairs_of(rankings).chosen)
     assert not np.array_equal(pairs.chosen, pairs_of(rankings, seed=1).chosen)
     assert (np.diff(pairs.groups) >= 0).all()  # in the order of the rankings still
-    assert len(pairs_of(rankings, limit=7)) == 7
+    few, all_of_them = pairs_of(rankings, limit=7), pairs_of(rankings, limit=10**6)
+    assert len(few) == 7 and set(few.texts()) < set(all_of_them.texts())
+    # Texts that are in no pair that was drawn would be embedded for nothing.
+    assert len(few.completions) == len({*few.chosen, *few.rejected}) <= 14
 
 
 def test_groups_are_dealt_whole_and_evenly() -> None:

@@ -23,7 +23,7 @@ from lab.errors import UploadError, VisitorError
 from lab.lora import CONFIG_FILE, WEIGHTS_FILE, Adapter, peft_files
 from lab.text import adapter_files, own_adapters
 from lab.text.adapter_card import card
-from lab.text.adapter_files import base_hash, file_name, pack, unpack
+from lab.text.adapter_files import MAX_LISTED, base_hash, file_name, pack, unpack
 from lab.text.live_training import LiveSettings, Phase, Snapshot
 from lab.text.models import LanguageModel, load_folder
 from lab.text.own_adapters import MOST, OwnAdapters
@@ -206,6 +206,19 @@ def test_what_is_turned_down(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_zip_with_more_entries_than_can_be_meant_is_not_even_listed(
+    model: LanguageModel, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = zipped(files | {f"{n}": b"" for n in range(MAX_LISTED)})
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(UploadError, match="more than 30 files"):
+        unpack(data, model)
+
+
+def test_half_a_character_costs_nobody_an_adapter(model: LanguageModel, adapter: Adapter) -> None:
+    assert unpack(pack(adapter, model, "half \ud83d", "of \ud83d"), model).title == "half ?"
+
+
 def resized(adapter: Adapter, inputs: int) -> Adapter:
     """Return an adapter whose matrices begin at another width."""
     matrices = {n: (torch.ones(inputs, a.size(1)), b) for n, (a, b) in adapter.matrices.items()}
@@ -356,6 +369,29 @@ class TestOwnAdapters:
         for session in ("first", "third"):
             own._grace = 0
             own.leave(session)
+
+    def test_nobody_is_forgotten_in_vain(
+        self, model: LanguageModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(own_adapters, "MAX_NUMBERS", adapter.parameters * 4)
+        own = OwnAdapters(60)
+        for session, number in (("here", 3), ("phone", 1)):
+            for n in range(number):
+                own.add(session, model, adapter, str(n), b"", "x")
+        own.leave("empty")  # who keeps nothing frees nothing, and may come back
+        own.add("here", model, adapter, "the oldest of three gives way to it", b"", "x")
+        own.leave("phone")
+        monkeypatch.setattr(own_adapters, "MAX_NUMBERS", adapter.parameters * 3)
+        with pytest.raises(VisitorError, match="Too many people"):
+            own.add("big", model, adapter, "no room, even without the phone's", b"", "x")
+        assert len(own.of("phone")) == 1
+        monkeypatch.setattr(own_adapters, "MAX_NUMBERS", adapter.parameters * 4)
+        own.add("empty", model, adapter, "back", b"", "x")
+        assert own.of("phone") == () and len(own.of("here")) == 3
+        own._grace = 0
+        for session in ("here", "empty"):
+            own.leave(session)
+        assert not model.engine._adapters
 
     def test_there_is_room_for_a_few_each_and_so_many_in_all(
         self, model: LanguageModel, adapter: Adapter, monkeypatch: pytest.MonkeyPatch

@@ -167,6 +167,13 @@ def test_long_runs_of_anything_are_encoded(vocabulary: Vocabulary) -> None:
         assert 1 <= len(ids) <= 8
 
 
+def test_long_texts_are_encoded_as_short_ones_are(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join([*SENTENCES, "<|endoftext|> 😀 ’", " " * 90]) * 3
+    short = vocabulary.encode(text)
+    monkeypatch.setattr("lab.text.vocabulary.LONG", 10)
+    assert vocabulary.encode(text) == short
+
+
 @pytest.mark.parametrize("room", [1, 2, 6, 7, 20])
 def test_a_prompt_is_cut_at_the_left_with_a_note(vocabulary: Vocabulary, room: int) -> None:
     whole = vocabulary.encode(SENTENCES[0])

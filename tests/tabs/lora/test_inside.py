@@ -10,6 +10,7 @@ import pytest
 from lab.lora_checks import MergeCheck
 from lab.text.models import GPT2
 from tabs.lora.render.anatomy import merge_words
+from tabs.runs import Runs
 from tests.tabs.lora.conftest import LAYER, Tab, new_value
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # transformers to itself
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:Futu
 
 def look(tab: Tab, **settings: Any) -> dict[str, Any]:
     """Return what a run shows last, by the name of the component."""
-    *_, last = tab.inside.run(*tab.values(**settings))
+    *_, last = tab.inside.run(*tab.values(**settings), Runs())
     assert len(last) == len(tab.inside.outputs)
     names = ("status", "adapter", "layer", "summary", "weight", "change", "spectrum", "values", "cost", "plot", "costs")
     return dict(zip(names, last, strict=True))
@@ -52,7 +53,7 @@ def test_what_is_not_there_is_replaced_with_a_note(tab: Tab) -> None:
     assert shown["layer"]["value"] == "transformer.h.0.attn.c_attn"
     values = tab.values()
     values[tab.controls.inputs.index(tab.inside.adapter)] = "nobody"
-    *_, last = tab.inside.run(*values)
+    *_, last = tab.inside.run(*values, Runs())
     assert "nobody" in last[0]
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.processing_utils import hash_bytes
-from gradio.utils import get_upload_folder
 
 from lab.lora import CONFIG_FILE, WEIGHTS_FILE, Adapter, peft_files
 from lab.text import live_training, training_worker
@@ -24,7 +22,6 @@ from lab.text.live_ways import LEARNING_RATES, WAYS, WaysSettings, measured_rate
 from lab.text.models import LanguageModel, Models
 from lab.text.training_samples import Sample
 from lab.text.tuning_settings import Method
-from tabs.lora.own import forget_upload
 from tabs.lora.render import ways as render_ways
 from tabs.lora.render.train import duration, loss_plot, loss_table, ordinal, own_html, samples_html, state_of
 from tabs.lora.stopping import Stop
@@ -211,15 +208,6 @@ def test_bad_uploads_are_told(panel: TrainPanel, data: bytes, words: str) -> Non
     assert words in last[0] and last[1:] == [gr.skip()] * 4
 
 
-def test_gradios_copy_of_an_upload_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    folder = Path(get_upload_folder()) / hash_bytes(b"text")
-    folder.mkdir(parents=True)
-    (folder / "mine.txt").write_bytes(b"text")
-    forget_upload(b"text")
-    assert not list(tmp_path.rglob("*.txt"))
-
-
 def finished(run: int, forgetting: float) -> dict[str, Any]:
     return {
         "kind": "finished",
@@ -227,6 +215,7 @@ def finished(run: int, forgetting: float) -> dict[str, Any]:
         "parameters": 1000 * (run + 1),
         "seconds": 2.0,
         "best_step": 6,
+        "held_out_before": 5.0,
         "held_out_loss": 4.0 + run,
         "forgetting": forgetting,
         "file_bytes": 2000,
@@ -262,6 +251,9 @@ def test_every_way_can_be_trained(model: LanguageModel, tiny_folder: Path) -> No
     assert numbers["prompt"] == 16 * model.width
     assert all(end["file_bytes"] >= 2 * end["parameters"] for end in ends)
     assert ends[0]["forgetting"] != 0
+    assert len({end["held_out_before"] for end in ends}) == 1  # of the base, also where vectors are put in front of it
+    first = [message["held_out_loss"] for message in sent if message["kind"] == "step" and message["step"] == 0]
+    assert {name for name, loss in zip(WAYS, first, strict=True) if loss != ends[0]["held_out_before"]} == {"prompt"}
 
 
 def test_the_tables_and_plots_of_ways() -> None:

@@ -137,9 +137,9 @@ def test_a_failure_without_words_gets_some(tab: Tab, monkeypatch: pytest.MonkeyP
 def test_another_manner_plays_the_same_pieces(tab: Tab) -> None:
     settings = {"voices": "folk,lora"}
     _, board, pieces, *_ = run_compare(tab, **settings)[-1]
-    assert tab.compare.play_again(*tab.values(**settings), pieces)[1] == board
+    assert tab.compare.play_again(*tab.values(**settings), pieces, Runs())[1] == board
     for change in ({"instrument": "Flute"}, {"tempo": 60}, {"transpose": 3}):
-        status, anew = tab.compare.play_again(*tab.values(**settings | change), pieces)
+        status, anew = tab.compare.play_again(*tab.values(**settings | change), pieces, Runs())
         assert "same melodies" in status
         assert titles(anew) == titles(board)
         assert files(anew) != files(board)
@@ -150,7 +150,7 @@ def test_another_manner_plays_the_same_pieces(tab: Tab) -> None:
 
 
 def test_without_pieces_another_manner_changes_nothing(tab: Tab) -> None:
-    assert tab.compare.play_again(*tab.values(instrument="Flute"), ()) == [SKIP, SKIP]
+    assert tab.compare.play_again(*tab.values(instrument="Flute"), (), Runs()) == [SKIP, SKIP]
 
 
 @pytest.mark.parametrize("name", ["instrument", "tempo", "transpose", "synthesizer", "strength"])
@@ -172,11 +172,11 @@ def test_a_synthesizer_that_fails_is_told(tab: Tab, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(card_module, "perform", fails)
     for status, rest in (
         (run_compare(tab, **settings)[-1][0], []),
-        tab.compare.play_again(*tab.values(**settings), pieces),
+        tab.compare.play_again(*tab.values(**settings), pieces, Runs()),
     ):
         assert is_alert(status) and "&lt;no&gt;" in status
         assert rest in ([], SKIP)
-    status, *rest = tab.morph._listen(*tab.values(**settings), result)
+    status, *rest = tab.morph._listen(*tab.values(**settings), result, Runs())
     assert is_alert(status) and rest == [SKIP] * 2
 
 
@@ -191,8 +191,19 @@ def test_a_run_can_be_stopped(tab: Tab) -> None:
     assert len(articles(board)) == len(pieces) == 2
     assert table["headers"][-2:] == titles(board)  # the measures are those of what is shown
     # What is played in another manner is what is shown, not the run before.
-    _, again = tab.compare.play_again(*tab.values(voices="folk,lora,full", instrument="Flute"), pieces)
+    _, again = tab.compare.play_again(*tab.values(voices="folk,lora,full", instrument="Flute"), pieces, Runs())
     assert titles(again) == titles(board)
+
+
+def test_what_is_changed_while_it_is_composed_is_heard(tab: Tab) -> None:
+    settings, runs = {"voices": "folk,lora"}, Runs()
+    (before,) = [update[1] for update in run_compare(tab, **settings)][-1:]
+    run = tab.compare.run(*tab.values(**settings), runs)
+    next(update for update in run if isinstance(update[1], str))
+    flute = tab.values(**settings, instrument="Flute")
+    assert tab.compare.play_again(*flute, (), runs) == [SKIP, SKIP]  # nothing of this run is there to be played
+    *_, (_, board, pieces, *_) = run
+    assert board == tab.compare.play_again(*flute, pieces, Runs())[1] != before
 
 
 def test_a_newer_run_silences_the_one_before(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,13 +242,13 @@ def test_the_slider_plays_the_nearest_strength(tab: Tab, few_seeds: None) -> Non
     for strength, title in (
         (0.0, "LoRA × 0"), (0.1, "LoRA × 0"), (0.6, "LoRA × 0.5"), (1.0, "LoRA"), (1.7, "LoRA × 1.5"), (2.0, "LoRA × 2")
     ):  # fmt: skip
-        _, board, plot = tab.morph._listen(*tab.values(strength=strength), result)
+        _, board, plot = tab.morph._listen(*tab.values(strength=strength), result, Runs())
         assert titles(board) == [title]
         assert plot["value"].layout.shapes[0].x0 == strength
     # At the beginning, before there are any means, it can be heard already.
-    _, board, plot = tab.morph._listen(*tab.values(strength=2.0), replace(result, means={}))
+    _, board, plot = tab.morph._listen(*tab.values(strength=2.0), replace(result, means={}), Runs())
     assert titles(board) == ["LoRA × 2"] and plot == SKIP
-    assert tab.morph._listen(*tab.values(), None) == [SKIP] * 3
+    assert tab.morph._listen(*tab.values(), None, Runs()) == [SKIP] * 3
 
 
 def test_morph_is_played_in_the_manner_that_is_chosen(tab: Tab, few_seeds: None) -> None:
@@ -253,8 +264,18 @@ def test_morph_is_played_in_the_manner_that_is_chosen(tab: Tab, few_seeds: None)
     run = tab.morph.run(*tab.values(), Runs())
     result = next(update[2] for update in run if update[2] != SKIP)
     run.close()
-    cards = {name: tab.morph._listen(*tab.values(**changes), result)[1] for name, changes in MANNERS.items()}
+    cards = {name: tab.morph._listen(*tab.values(**changes), result, Runs())[1] for name, changes in MANNERS.items()}
     assert len(set(cards.values())) == len(MANNERS)
+
+
+def test_a_slider_that_is_moved_while_the_means_come_is_marked(tab: Tab, few_seeds: None) -> None:
+    runs = Runs()
+    run = tab.morph.run(*tab.values(strength=1.0), runs)
+    result = next(update[2] for update in run if update[2] != SKIP)
+    _, board, _ = tab.morph._listen(*tab.values(strength=2.0), result, runs)
+    assert titles(board) == ["LoRA × 2"]
+    *_, (_, board, _, plot, _) = run
+    assert board == SKIP and plot["value"].layout.shapes[0].x0 == 2.0
 
 
 def test_morph_at_nothing_is_the_folk_model(tab: Tab, few_seeds: None) -> None:

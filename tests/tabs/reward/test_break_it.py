@@ -44,12 +44,12 @@ def number(text: str) -> float:
 
 
 def test_an_attempt_stands_on_the_leaderboard(page: _RewardPage, panel: BreakPanel) -> None:
-    (update,) = panel.run(*values_of(page, attempt=" table road"), "", "7b", (), ())
+    (update,) = panel.run(*values_of(page, attempt=" table road"), "", "7b", (), (), Runs())
     _, _, board, _, session = update
     assert board[0][:2] == ["1", "you"]
     assert panel.board("cheerful", "somebody", "7b")[0][1] == "visitor 1"
     assert panel.board("cheerful", "somebody", "")[0][1] == "nobody has tried yet"
-    ((said, *rest),) = panel.run(*values_of(page, attempt=""), session, "", (), ())
+    ((said, *rest),) = panel.run(*values_of(page, attempt=""), session, "", (), (), Runs())
     assert "no text yet" in said and rest == [SKIP] * 4
 
 
@@ -69,14 +69,25 @@ def test_the_attack_goes_up_and_the_hole_is_closed(page: _RewardPage, panel: Bre
     rewards = [number(row[2]) for row in rows]
     assert rewards == sorted(rewards) and len(rewards) == 4
     assert "Done: 3 words" in updates[-1][0]
-    ((said, *rest),) = panel.close(*given(page), ())
+    ((said, *rest),) = panel.close(*given(page), (), Runs())
     assert "has fooled" in said and rest == [SKIP] * 4
-    ((said, words, plot, table, added),) = panel.close(*given(page), [("cheerful", TEXT)])
+    ((said, words, plot, table, added),) = panel.close(*given(page), [("cheerful", TEXT)], Runs())
     assert f"{len(added)} pairs added" in said and "so there was no hole" in words
     row = table["value"][0]
     assert number(row[2]) < number(row[1])
     assert plot["visible"]
     assert panel.forget()[-2:] == [(), ()]
+
+
+def test_what_is_forgotten_does_not_come_back_from_what_is_under_way(page: _RewardPage, panel: BreakPanel) -> None:
+    closing, attacking = Runs(), Runs()
+    close = panel.close(*given(page), [("cheerful", TEXT)], closing)
+    attack = panel._attack.run(*given(page), attacking)
+    next(update for update in attack if update[1] != SKIP)
+    panel.forget(closing, attacking)
+    assert list(attack) == [[SKIP] * 5]
+    closing.drop()  # it is begun by the first of its updates
+    assert all(update[-1] != SKIP for update in close)  # forgotten before it began: it was asked for after that
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["to the end", "stopped"])
@@ -100,7 +111,7 @@ def test_what_fools_on_the_way_is_remembered(
 
 def test_pairs_are_learnt_with_their_annotator_alone(page: _RewardPage, panel: BreakPanel) -> None:
     fooling = (("cheerful", TEXT),)
-    ((said, *_, added),) = panel.close(*given(page, fooling), ())
+    ((said, *_, added),) = panel.close(*given(page, fooling), (), Runs())
     assert "while this annotator is chosen" in said and {name for name, _ in added} == {"cheerful"}
 
     def learnt(annotator: str) -> int:
@@ -109,10 +120,10 @@ def test_pairs_are_learnt_with_their_annotator_alone(page: _RewardPage, panel: B
 
     assert (learnt("cheerful"), learnt("dialogue")) == (len(added), 0)
     # What fooled the one is nothing that the other could reject; what it rejects itself comes beside.
-    ((said, *rest),) = panel.close(*given(page, fooling, added, annotator="dialogue"), ())
+    ((said, *rest),) = panel.close(*given(page, fooling, added, annotator="dialogue"), (), Runs())
     assert "No text has fooled this annotator’s model yet" in said and rest == [SKIP] * 4
     both = remembered(fooling, "dialogue", " road")
-    ((_, *_, more),) = panel.close(*given(page, both, added, annotator="dialogue"), [("dialogue", " road")])
+    ((_, *_, more),) = panel.close(*given(page, both, added, annotator="dialogue"), [("dialogue", " road")], Runs())
     assert of_annotator(more, "cheerful") == of_annotator(added, "cheerful")
     assert {rejected for _, _, rejected in of_annotator(more, "dialogue")} == {" road"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from tabs.reward.mine import read_lines
 from tabs.reward.ordering import listing
 from tabs.reward.page import _RewardPage
 from tabs.reward.rank import FOR_CLASS, FOR_ME
+from tabs.runs import Runs
 from tests.tabs.pages import PAYLOADS, Page
 from tests.tabs.reward.conftest import store_of, values_of
 
@@ -135,10 +137,45 @@ def test_a_session_of_before_is_taken_up(page: _RewardPage) -> None:
         assert (shown[0], shown[1]["visible"]) == (session, visible)
 
 
+def test_only_the_class_s_rounds_are_counted(page: _RewardPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = page._panels[View.RANK]
+    asked: list[tuple[str, int]] = []
+
+    def start(_: Any, notes: list[str], number: int, audience: str, code: str) -> Iterator[list[Any]]:
+        asked.append((code, number))
+        yield []
+
+    monkeypatch.setattr(panel, "_start", start)
+    for audience, code in ((FOR_ME, "7b"), (FOR_CLASS, ""), (FOR_CLASS, "7b")):
+        list(panel.go_on(*values_of(page), Runs(), 4, audience, code))
+    assert asked == [("7b", 4), ("", 4), ("7b", 5)]
+
+
+@pytest.mark.parametrize(("whole", "words"), [(0, "cannot be ranked"), (1, "cannot be ranked"), (2, "can be ranked")])
+def test_what_stop_leaves_can_be_ranked_or_not(page: _RewardPage, found: Round, whole: int, words: str) -> None:
+    panel = page._panels[View.RANK]
+    items = (*found.items[:whole], *(Item("") for _ in found.items[whole:]))
+    update = panel._shown(replace(found, items=items, done=False), 0, [])
+    told, _, left, *_ = panel._stopped(update)
+    assert words in told and len(left.items) == whole
+    assert panel._stopped(update)[4]["interactive"] is (whole > 1)
+
+
+def test_who_joins_a_class_later_may_still_rank_for_themselves(page: _RewardPage) -> None:
+    panel, code = page._panels[View.RANK], page._mine._shared.class_code
+    (joined,) = (fn for fn in Context.root_block.fns.values() if (code._id, "change") in fn.targets)
+    assert joined.outputs == [panel.audience]
+    assert [joined.fn(given)["visible"] for given in ("oak-7", "")] == [True, False]
+
+
 # My rankings
 
 
-def test_download_and_upload_are_the_way_there_and_back(page: _RewardPage, found: Round, tmp_path: Path) -> None:
+def test_download_and_upload_are_the_way_there_and_back(
+    page: _RewardPage, found: Round, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr("tabs.reward.mine.forget_soon", forgotten.append)
     add(page, found, moved(found, [[2], [0, 1]]), "me")
     add(page, found, moved(found, [[0], [1], [2]]), "somebody")
     for full, count in ((False, 2), (True, 1)):
@@ -148,7 +185,7 @@ def test_download_and_upload_are_the_way_there_and_back(page: _RewardPage, found
         file.write_text(text, encoding="utf-8")
         said, session, _ = page._mine.upload(str(file), "me2" if full else "me3")
         assert f"{count} ranking" in said and len(store_of(page).rankings(session=session)) == count
-        assert not file.exists()  # nothing of it stays on the server
+        assert forgotten.pop() == file  # nothing of it stays on the server
     assert page._mine.download("", "", "mine", True)[1:] == ["", ""]
     assert "nothing to download" in page._mine.download("nobody", "", "mine", True)[0]
 
@@ -242,7 +279,7 @@ def number(text: str) -> float:
 
 
 def test_a_text_is_scored_sentence_by_sentence(page: _RewardPage) -> None:
-    panel, shared = page._panels[View.SCORE], ["", "", ()]
+    panel, shared = page._panels[View.SCORE], ["", "", (), Runs()]
     text = "happy joy smile. dead grief pale."
     said, standing, effects, table = last(panel.run(*values_of(page, text=text), *shared))
     assert "Scored." in said
@@ -259,11 +296,11 @@ def test_a_text_is_scored_sentence_by_sentence(page: _RewardPage) -> None:
 
 def test_an_order_is_compared_with_the_model_s(page: _RewardPage, found: Round) -> None:
     panel = page._panels[View.SCORE]
-    said, *_ = last(panel.compare(*values_of(page), "me", "", (), 0))
+    said, *_ = last(panel.compare(*values_of(page), "me", "", (), 0, Runs()))
     assert "not ranked anything" in said
     hostile = replace(found, items=(*found.items[:2], Item(" dead grief <img src=x onerror=alert(1)>")))
     add(page, hostile, moved(hostile, [[2], [1], [0]]), "me")
-    _, shown, table = last(panel.compare(*values_of(page), "me", "", (), 0))
+    _, shown, table = last(panel.compare(*values_of(page), "me", "", (), 0, Runs()))
     assert "agrees with you on 0 of 3 pairs" in shown
     assert "<img" not in shown
     assert [row[0] for row in table["value"]] == ["C", "B", "A"]
