@@ -13,6 +13,8 @@
     // As the server tells of an event that went wrong, for all that are under way; then no more will come.
     const end = [{msg: "unexpected_error", message: words, success: false}, {msg: "close_stream"}];
     const ending = end.map((message) => `data: ${JSON.stringify(message)}\n\n`).join("");
+    // "These inputs cannot be taken", and none is named: it ends what was asked for, without a message of its own.
+    const nothing = () => new Response(JSON.stringify({error: [], detail: []}), {status: 422});
     const stream = (body) => new Response(body, {headers: {"Content-Type": "text/event-stream"}});
     // Whole messages alone are handed on, so that half a one is not read when the rest does not come.
     const unbroken = (answer, signal) => {
@@ -51,7 +53,7 @@
         } catch (error) {
             if (signal?.aborted) throw error;
             tell(true);
-            return streams ? stream(ending) : new Response(JSON.stringify({error: words, detail: words}), {status: 503});
+            return streams ? stream(ending) : nothing();
         }
     };
     return [];

@@ -169,6 +169,7 @@ def test_a_page_outlives_a_connection_that_is_lost(browser: Browser, slow_app: S
         written = visitor.written()
         visitor.press("Generate")  # in vain
         expect(lost).to_contain_text("still here")
+        visitor.sees_no_toast()
         cable.mend()
         slow_app.wait_for_sign(time.monotonic())  # the page has found back by itself
         expect(lost).to_be_empty()
