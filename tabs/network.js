@@ -16,6 +16,13 @@
     // "These inputs cannot be taken", and none is named: it ends what was asked for, without a message of its own.
     const nothing = () => new Response(JSON.stringify({error: [], detail: []}), {status: 422});
     const stream = (body) => new Response(body, {headers: {"Content-Type": "text/event-stream"}});
+    // A server that comes late to know of an old connection's end forgets the new one with it: for Gradio another reason
+    // to load the page anew.
+    const known = (messages) => {
+        const kept = messages.replaceAll('"session_not_found":true', '"session_not_found":false');
+        if (kept !== messages) tell(true);
+        return kept;
+    };
     // Whole messages alone are handed on, so that half a one is not read when the rest does not come.
     const unbroken = (answer, signal) => {
         const reader = answer.body.getReader(), decoder = new TextDecoder(), encoder = new TextEncoder();
@@ -28,7 +35,7 @@
                         if (done) return controller.close();
                         rest += decoder.decode(value, {stream: true});
                         whole = rest.lastIndexOf("\n\n") + 1 && rest.lastIndexOf("\n\n") + 2;
-                        if (whole) controller.enqueue(encoder.encode(rest.slice(0, whole)));
+                        if (whole) controller.enqueue(encoder.encode(known(rest.slice(0, whole))));
                         rest = rest.slice(whole);
                     }
                 } catch (error) {

@@ -52,6 +52,10 @@ class SlowApp:
             assert time.monotonic() - since < DEADLINE, "no page of the class gives a sign of life"
             time.sleep(0.02)
 
+    def forget_streams(self) -> None:
+        """Know no page's stream any more, as when an old connection's end is seen late."""
+        self._app._queue.pending_messages_per_session.clear()
+
     def wait_for_rows(self, *, any_left: bool) -> None:
         """Wait until rows run, or until none runs or waits any more."""
         started = time.monotonic()
@@ -181,3 +185,16 @@ def test_a_page_outlives_a_connection_that_is_lost(browser: Browser, slow_app: S
         expect(visitor.board.locator(".sd-prompt").first).to_have_text("Half written")
         visitor.sees_board(3)
         visitor.sees_no_toast()
+
+
+def test_a_page_outlives_a_server_that_forgets_its_stream(slow_app: SlowApp, visitor: Visitor) -> None:
+    slow_app.pause = SLOW
+    visitor.opens(**LONG)
+    page, lost = visitor.page, visitor.page.locator("#sd-lost")
+    expect(visitor.token(1, 2)).to_be_attached()
+    page.evaluate("window.made = 'half'")
+    slow_app.forget_streams()
+    expect(lost).to_contain_text("still here", timeout=20_000)  # the server looks every ten seconds
+    page.wait_for_timeout(3000)  # in two seconds Gradio would load it anew
+    assert page.evaluate("window.made") == "half"
+    visitor.sees_no_toast()
