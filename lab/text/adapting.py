@@ -53,7 +53,7 @@ class AdaptSettings(Settings):
     view: View = View.TOGGLE
     prompt: str = Field(DEFAULT_PROMPT, max_length=MAX_PROMPT_CHARACTERS)
     model: str = Field("", max_length=100)  # empty for the app's default
-    seed: int = Field(2, ge=0, le=2**31 - 1)
+    seed: int = Field(13, ge=0, le=2**31 - 1)
     max_new_tokens: int = Field(60, ge=1, le=200)
     strategy: str = Field(DEFAULT_STRATEGY, max_length=400)
     adapters: str = Field(DEFAULT_ADAPTERS, max_length=2000)
