@@ -25,7 +25,7 @@ PICTURES = {
         (".sd-board[data-state=done]", "#sd-lora-step .js-plotly-plot"),
     ),
     "reward": (
-        "?tab=reward&view=best-of-n&annotator=ten-words&rankings=100&features=words&n=64&among=4",
+        "?tab=reward&view=best-of-n&annotator=ten-words&rankings=300&features=words&n=64&among=4",
         ("#sd-tab-reward .js-plotly-plot",),
     ),
     "reflection": ("?tab=reflection", (".sd-reflection-plot",)),

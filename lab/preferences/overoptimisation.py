@@ -12,5 +12,5 @@ from lab.preferences.bradley_terry import Features
 from lab.preferences.heads import HeadKind
 from lab.preferences.settings import RewardSettings
 
-EXAMPLE = RewardSettings(annotator="ten-words", rankings=100, features=Features.WORDS)
+EXAMPLE = RewardSettings(annotator="ten-words", rankings=300, features=Features.WORDS)
 CURE = EXAMPLE.model_copy(update={"rankings": 1000, "head": HeadKind.MLP})
