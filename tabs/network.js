@@ -7,7 +7,7 @@
     const words = "The connection was lost, and what was running has ended. All that stands on this page is still here.";
     const told = document.createElement("p");
     told.id = "sd-lost";
-    told.setAttribute("role", "alert");
+    told.setAttribute("aria-live", "assertive");
     document.body.append(told);
     const tell = (lost) => { if (Boolean(told.textContent) !== lost) told.textContent = lost ? words : ""; };
     // As the server tells of an event that went wrong, for all that are under way; then no more will come.
