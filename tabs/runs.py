@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -38,8 +39,7 @@ class Runs:
 
         Args:
             updates: it is closed in the end, which frees what the run occupies.
-            last: makes the last update of a stopped run from the one that would have come. Not asked for where nothing
-                stops a run.
+            last: makes the last update of a stopped run from the one that would have come; by default it is that one.
         """
         before, mine = self._newest, _Run()
         self._newest = mine
@@ -67,3 +67,14 @@ class Runs:
         """Let the newest run end with its next update."""
         if self._newest is not None:
             self._newest.stopped = True
+
+
+def one_at_a_time(run: Callable[..., Generator[Update, None, None]]) -> Callable[..., Iterator[Update]]:
+    """Make a panel's generator of updates follow the visitor's runs, which come behind all its other values."""
+
+    @functools.wraps(run)
+    def followed(panel: Any, *values: Any, **options: Any) -> Iterator[Update]:
+        *values, runs = values
+        yield from runs.follow(run(panel, *values, **options))
+
+    return followed

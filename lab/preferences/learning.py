@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MAX_RANKINGS = 10_000  # of people, the newest
 MAX_OF_ONE = 200  # of one visitor in a class, so that nobody speaks for all
 KEPT = 64  # fitted models
-SIMULATED = (Source.ANNOTATOR, Source.MIX)  # sources of which the annotator's rankings are a part
 
 Added = Sequence[tuple[str, str, str]]  # pairs of a visitor's own: prompt, chosen, rejected
 
@@ -110,15 +109,21 @@ class Learner:
         key: tuple[object, ...] | None,
     ) -> Learnt:
         """Return the model that a key names, which is then kept under it, or one that is not kept."""
+        count = settings.rankings if settings.source in (Source.ANNOTATOR, Source.MIX) else 0
         if key is None:
-            return self._fitted(settings, people, added, notes)
-        count = settings.rankings if settings.source in SIMULATED else 0
+            return self._fitted(settings, people, count, added, notes)
         key = (*key, settings.annotator, count, settings.head, settings.features)
-        return self._kept.get(key, lambda: self._fitted(settings, people, added, notes))
+        return self._kept.get(key, lambda: self._fitted(settings, people, count, added, notes))
 
     def _fitted(
-        self, settings: RewardSettings, people: Sequence[Ranking | Ranked], added: Added, notes: Sequence[str]
+        self,
+        settings: RewardSettings,
+        people: Sequence[Ranking | Ranked],
+        count: int,
+        added: Added,
+        notes: Sequence[str],
     ) -> Learnt:
+        """Return a new model; so many rankings of the annotator are beside those of people."""
         from lab.preferences.annotators import ANNOTATORS, simulate
         from lab.preferences.fitting import fit
         from lab.preferences.pairs import Ranked, pairs_of
@@ -127,7 +132,6 @@ class Learner:
         if settings.annotator not in ANNOTATORS:
             raise PreferenceError(f"There is no annotator {settings.annotator!r}; there are {', '.join(ANNOTATORS)}.")
         annotator, pool = ANNOTATORS[settings.annotator], load_pool()
-        count = settings.rankings if settings.source in SIMULATED else 0
         simulated = simulate(annotator, pool.train, count)
         by_hand = [Ranked(prompt, (chosen, rejected), (1, 2), "by hand") for prompt, chosen, rejected in added]
         pairs = pairs_of([*people, *simulated, *by_hand])

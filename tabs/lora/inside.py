@@ -18,7 +18,7 @@ from tabs.lora.offers import Offers, loaded
 from tabs.lora.render import anatomy as render
 from tabs.page import PRIVATE, Services
 from tabs.rendering import message, notes_html, plain_markdown
-from tabs.runs import Runs
+from tabs.runs import Runs, one_at_a_time
 from tabs.waiting import Ready, wait_for
 
 NOTHING = "Choose an adapter: its matrices are read from the model that serves this page."
@@ -150,12 +150,9 @@ class InsidePanel:
         self._merge.click(self.merge, outputs=[self._merged, self._texts], **proof)
         self._peft.click(self.equal, outputs=[self._equal, self._equalities], **proof)
 
-    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
+    @one_at_a_time
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Generator[list[Any], None, None]:
         """Yield the layer taken apart; on bad input a message, and what is shown stays."""
-        *values, runs = values
-        yield from runs.follow(self._taken_apart(*values, notes=notes))
-
-    def _taken_apart(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         settings, more = self._controls.settings(*values)
         offered = self._controls.offers_of(values)
 

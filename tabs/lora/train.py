@@ -123,7 +123,7 @@ class TrainPanel:
         title = " ".join(str(title or "").split())[:LONGEST_TITLE] or "My adapter"
         prompt = str(prompt or "")[:LONGEST_PROMPT].strip()
         updates = self._train(session_of(request), text, title, prompt, name, settings, notes, wish.anew())
-        yield from runs.follow(updates, lambda update: update)
+        yield from runs.follow(updates)
 
     def _train(
         self,

@@ -142,7 +142,7 @@ class WaysPanel:
         """Train in the chosen ways, and show what each gave."""
         text, name, ways, steps, runs, wish = values
         settings, notes = _settings(ways, steps)
-        yield from runs.follow(self._compare(text, name, settings, notes, wish.anew()), lambda update: update)
+        yield from runs.follow(self._compare(text, name, settings, notes, wish.anew()))
 
     def _compare(
         self, text: str, name: str, settings: WaysSettings, notes: Sequence[str], stop: threading.Event

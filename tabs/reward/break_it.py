@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -28,7 +28,7 @@ from tabs.reward.render.break_it import (
 )
 from tabs.reward.render.score import standing_html
 from tabs.reward.shared import Controls, Shared
-from tabs.runs import Runs
+from tabs.runs import Runs, one_at_a_time
 from tabs.visitor import KEEP_SESSION_JS, session_or_new
 from tabs.waiting import Ready, wait_for
 
@@ -146,12 +146,9 @@ class BreakPanel:
         except VisitorError as error:
             return [["", str(error), "", "", "", ""]]
 
-    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
+    @one_at_a_time
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Generator[list[Any], None, None]:
         """Judge the visitor's attempt and keep it for the leaderboard."""
-        *values, runs = values
-        yield from runs.follow(self._judged(*values, notes=notes))
-
-    def _judged(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         *values, session, class_code, added, fooling = values
         settings, more = self._controls.settings(*values)
         told, keep = [*notes, *more], [gr.skip()] * 4
@@ -182,12 +179,9 @@ class BreakPanel:
         except VisitorError as error:
             yield [message(str(error), alert=True) + notes_html(told), *keep]
 
-    def close(self, *values: Any) -> Iterator[list[Any]]:
+    @one_at_a_time
+    def close(self, *values: Any) -> Generator[list[Any], None, None]:
         """Add what fooled the model as rejected pairs, and train it once more."""
-        *values, runs = values
-        yield from runs.follow(self._closed_by(*values))
-
-    def _closed_by(self, *values: Any) -> Generator[list[Any], None, None]:
         from lab.preferences.breaking import close_hole
 
         *values, session, class_code, added, fooling, found = values

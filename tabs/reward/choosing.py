@@ -106,4 +106,4 @@ class ChoosingPanel(ABC, Generic[Found]):
             said = [*told, *self.remarks(found, settings), *found.learnt.notes]
             return [status + notes_html(said), board, gr.update(visible=True), *parts]
 
-        yield from runs.follow(show_when_ready(work, shown, len(self.outputs), told), lambda update: update)
+        yield from runs.follow(show_when_ready(work, shown, len(self.outputs), told))

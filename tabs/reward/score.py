@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -25,7 +25,7 @@ from tabs.reward.render.score import (
     standing_html,
 )
 from tabs.reward.shared import Controls, Shared
-from tabs.runs import Runs
+from tabs.runs import Runs, one_at_a_time
 from tabs.waiting import Ready, wait_for
 
 LAST = 0  # the choice that stands for the last ranking
@@ -103,12 +103,9 @@ class ScorePanel:
     def _kept(self, session: str) -> list[Any]:
         return self._shared.services.store.rankings(session=session) if session else []
 
-    def compare(self, *values: Any) -> Iterator[list[Any]]:
+    @one_at_a_time
+    def compare(self, *values: Any) -> Generator[list[Any], None, None]:
         """Show a ranking beside the model's order."""
-        *values, runs = values
-        yield from runs.follow(self._comparison(*values))
-
-    def _comparison(self, *values: Any) -> Generator[list[Any], None, None]:
         *values, session, class_code, added, number = values
         settings, notes = self._controls.settings(*values)
         keep = [gr.skip(), gr.skip()]
@@ -132,12 +129,9 @@ class ScorePanel:
         except VisitorError as error:
             yield [message(str(error), alert=True), *keep]
 
-    def run(self, *values: Any, notes: Sequence[str] = ()) -> Iterator[list[Any]]:
+    @one_at_a_time
+    def run(self, *values: Any, notes: Sequence[str] = ()) -> Generator[list[Any], None, None]:
         """Score the visitor's text."""
-        *values, runs = values
-        yield from runs.follow(self._scored(*values, notes=notes))
-
-    def _scored(self, *values: Any, notes: Sequence[str]) -> Generator[list[Any], None, None]:
         from lab.preferences.explain import explain
 
         *values, session, class_code, added = values
