@@ -114,12 +114,15 @@ def products(model: GPT2LMHeadModel, steps: int = NEW_TOKENS) -> None:
         torch.nn.functional.linear(state, model.lm_head.weight)
 
 
-def crowd(engine: Engine, visitors: int) -> list[float]:
-    """Let many ask at the same moment and return the seconds until each was served. Raises if one fails."""
+def crowd(engine: Engine, visitors: int, one_link: bool = False) -> list[float]:
+    """Let many ask at the same moment and return the seconds until each was served. Raises if one fails.
+
+    Each asks for texts of their own, or all for those of one link.
+    """
     start = threading.Barrier(visitors)
 
     def visit(visitor: int) -> float:
-        rows = rows_of(visitor, engine.vocabulary_size)
+        rows = rows_of(0 if one_link else visitor, engine.vocabulary_size)
         start.wait()
         before = time.perf_counter()
         texts = decode(engine, rows)
@@ -161,13 +164,14 @@ def measure(model: GPT2LMHeadModel, engine: Engine, repeats: int) -> list[Figure
         }.items():
             times.setdefault(name, []).append(seconds(action))
 
-    alone, last, late = [], [], []
+    alone, last, late, alike = [], [], [], []
     for _ in range(max(1, repeats // 2)):
         for _ in range(5):  # a short time is easily doubled by somebody else's moment
             alone += crowd(engine, 1)
         served = crowd(engine, VISITORS)
         last.append(served[-1])
         late.append(quantiles(served, n=20)[-1])
+        alike.append(crowd(engine, VISITORS, one_link=True)[-1])
     # Last, for once this thread has helpers too, there are more than cores, and all of them wait in another way.
     for _ in range(max(1, repeats // 2)):
         two_threads = with_threads(2, lambda: generate(model, four))
@@ -216,6 +220,12 @@ def measure(model: GPT2LMHeadModel, engine: Engine, repeats: int) -> list[Figure
             "crowd_p95_ratio",
             f"in the engine: 95th percentile of {VISITORS} / one alone",
             median(late) / median(alone),
+            "x",
+        ),
+        Figure(
+            "one_link_ratio",
+            f"in the engine: the last of {VISITORS} who follow one link / one alone",
+            median(alike) / median(alone),
             "x",
         ),
     ]

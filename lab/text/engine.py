@@ -3,7 +3,8 @@
 Visitors submit rows and read a stream of events. At every step the engine takes in the rows that wait (as far as
 memory allows), runs one batched forward pass for all rows, lets each row's strategy choose, and hands out the tokens.
 A row that ends, or whose stream is cancelled, leaves at the next step. So the four columns of one visitor and the
-columns of thirty others advance side by side, and nobody waits for somebody else's text to end.
+columns of thirty others advance side by side, and nobody waits for somebody else's text to end. Equal rows write the
+same, so they are one row that several read: a class that follows one link costs as much as one visitor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,7 +25,8 @@ from lab.lora import Adapter, Mix
 from lab.text.beam import BeamSearch
 from lab.text.choosing import Choice, Dice, choose
 from lab.text.forward import CachedGPT2
-from lab.text.rows import BeamStep, Finished, Progress, Reason, Row, Step, Token
+from lab.text.rows import Reason, Row, Token
+from lab.text.running import Running, key_of
 from lab.text.strategies import Kind
 from lab.text.stream import Stream
 
@@ -40,21 +41,6 @@ PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the lo
 MAX_WAITING_ROWS = 4096
 OVERFLOW = "The model's numbers overflowed on this text. Please choose a smaller strength, or another adapter."
 CROWD = 32  # sequences from which on a step is shared by two cores: below it, waiting for the other one costs more
-
-
-@dataclass
-class _Running:
-    """A row in the batch; it occupies ``row.width`` slots of the cache."""
-
-    row: Row
-    index: int  # among the rows of its stream
-    stream: Stream
-    choice: Choice
-    beam: BeamSearch | None
-    progress: Progress | None
-    worn: tuple[tuple[Adapter, float], ...]  # adapters with their strengths
-    tokens: list[Token] = field(default_factory=list)
-    started: float = 0.0
 
 
 class Engine:
@@ -85,8 +71,8 @@ class Engine:
         self._cache_bytes = cache_bytes
         self._adapters: dict[str, Adapter] = {}  # adapters are never changed: rows under way hold on to theirs
         self._wake = threading.Condition()
-        self._waiting: deque[_Running] = deque()
-        self._running: list[_Running] = []
+        self._waiting: deque[Running] = deque()
+        self._running: list[Running] = []
         self._closed = False
         self._thread = threading.Thread(target=self._own, name="decoding-engine", daemon=True)
         self._thread.start()
@@ -181,7 +167,7 @@ class Engine:
         if self._forward.cache.bytes_for(row.width, len(row.prompt) + row.max_new_tokens) > self._cache_bytes:
             raise ValueError("the row alone needs more memory than the engine has")
 
-    def _entry(self, row: Row, index: int, stream: Stream) -> _Running:
+    def _entry(self, row: Row, index: int, stream: Stream) -> Running:
         try:
             worn = tuple((self._adapters[name], strength) for name, strength in row.wishes)
         except KeyError as error:  # taken away since it was checked
@@ -190,7 +176,7 @@ class Engine:
         choice = Choice(strategy, strategy.to_text(), list(row.prompt), Dice(row.seed), row.top, row.include)
         beam = BeamSearch(row, self._end_of_text) if strategy.kind is Kind.BEAM else None
         progress = row.rules.start(row.prompt) if row.rules is not None else None
-        return _Running(row, index, stream, choice, beam, progress, worn)
+        return Running(row, [(stream, index)], choice, beam, progress, worn, key_of(row, worn))
 
     # From here on everything runs in the owner thread.
 
@@ -217,21 +203,25 @@ class Engine:
             self._waiting.clear()
         self._abandon("This model has been closed.")
 
-    def _share_out(self, admitted: Sequence[_Running]) -> None:
+    def _share_out(self, admitted: Sequence[Running]) -> None:
         """Give the step as many cores as pay."""
         sequences = sum(entry.row.width for entry in (*self._running, *admitted))
         torch.set_num_threads(self._crowd_threads if sequences >= CROWD else self._threads)
 
-    def _admit(self) -> list[_Running]:
+    def _admit(self) -> list[Running]:
         """Take rows from the line, first come first served, as far as memory and patience allow."""
-        admitted: list[_Running] = []
+        admitted: list[Running] = []
         rows = sum(entry.row.width for entry in self._running)
         time_needed = max((_final_length(entry.row) for entry in self._running), default=0)
         prompts: set[tuple[int, ...]] = set()
+        alike = {entry.key: entry for entry in self._running} if self._waiting else {}
         while self._waiting:
             entry = self._waiting[0]
-            if entry.stream.cancelled:
+            if not entry.wanted:
                 self._waiting.popleft()
+                continue
+            if entry.key in alike:
+                alike[entry.key].take_in(self._waiting.popleft())
                 continue
             rows += entry.row.width
             time_needed = max(time_needed, _final_length(entry.row))
@@ -242,9 +232,10 @@ class Engine:
             if (self._running or not first) and self._forward.cache.bytes_for(rows, time_needed) > self._cache_bytes:
                 break
             admitted.append(self._waiting.popleft())
+            alike[entry.key] = entry
         return admitted
 
-    def _step(self, next_tokens: list[int], admitted: list[_Running]) -> list[int]:
+    def _step(self, next_tokens: list[int], admitted: list[Running]) -> list[int]:
         """Advance the rows under way by ``next_tokens`` (one per slot), take in the admitted ones, and choose.
 
         Returns the tokens chosen, one per slot.
@@ -277,7 +268,7 @@ class Engine:
 
         kept_slots: list[int] = []
         kept_tokens: list[int] = []
-        kept_rows: list[_Running] = []
+        kept_rows: list[Running] = []
         for place, entry in enumerate(self._running):
             if entry.beam is not None:
                 parents, tokens = self._advance_beams(entry, logits[slots[place] : slots[place] + entry.row.width])
@@ -287,7 +278,7 @@ class Engine:
                 kept_rows.append(entry)
                 kept_tokens += tokens
                 kept_slots += [slots[place] + parent for parent in parents]
-        for stream in {entry.stream for entry in self._running}:
+        for stream in {stream for entry in self._running for stream, _ in entry.readers}:
             stream.hand_out()
         self._running = kept_rows
         if kept_rows:
@@ -296,13 +287,13 @@ class Engine:
             self._forward.cache.clear()
         return kept_tokens
 
-    def _read_prompts(self, admitted: list[_Running]) -> torch.Tensor:
+    def _read_prompts(self, admitted: list[Running]) -> torch.Tensor:
         """Prefill the admitted rows, rows of one prompt and outfit together, and append them to those under way.
 
         Prompts of similar length go together: padding costs as much as text, and neighbours in the cache attend
         together.
         """
-        alike: dict[tuple[object, ...], list[_Running]] = {}
+        alike: dict[tuple[object, ...], list[Running]] = {}
         for entry in admitted:
             worn = tuple((id(adapter), strength) for adapter, strength in entry.worn)
             alike.setdefault((entry.row.prompt, worn), []).append(entry)
@@ -318,22 +309,18 @@ class Engine:
         blocks = [groups[first : first + PREFILL_BLOCK] for first in range(0, len(groups), PREFILL_BLOCK)]
         return torch.cat([self._prefill(block) for block in blocks])
 
-    def _prefill(self, groups: Sequence[Sequence[_Running]]) -> torch.Tensor:
+    def _prefill(self, groups: Sequence[Sequence[Running]]) -> torch.Tensor:
         """Read the prompt of each group of rows once."""
         prompts = [group[0].row.prompt for group in groups]
         copies = [sum(entry.row.width for entry in group) for group in groups]
         return self._forward.prefill(prompts, copies, Mix([group[0].worn for group in groups]))
 
-    def _mix(self, entries: Sequence[_Running]) -> Mix:
+    def _mix(self, entries: Sequence[Running]) -> Mix:
         """Return what the slots of these rows wear."""
         return Mix([entry.worn for entry in entries for _ in range(entry.row.width)])
 
-    def _advance_sample(self, entry: _Running, token: Token) -> tuple[list[int], list[int]]:
-        entry.tokens.append(token)
-        entry.choice.ids.append(token.id)
-        if entry.progress is not None:
-            entry.progress.advance(token.id)
-        entry.stream.add(Step(entry.index, token))
+    def _advance_sample(self, entry: Running, token: Token) -> tuple[list[int], list[int]]:
+        entry.has_chosen(token)
         # A forced text is scored to its end, whatever stands in it.
         ended = token.id == self._end_of_text and len(entry.tokens) >= len(entry.row.forced)
         if ended or len(entry.tokens) == entry.row.max_new_tokens:
@@ -341,19 +328,19 @@ class Engine:
             return [], []
         return [0], [token.id]
 
-    def _advance_beams(self, entry: _Running, logits: torch.Tensor) -> tuple[list[int], list[int]]:
+    def _advance_beams(self, entry: Running, logits: torch.Tensor) -> tuple[list[int], list[int]]:
         parents, tokens, candidates = entry.beam.advance(logits)
-        entry.stream.add(BeamStep(entry.index, entry.beam.best, candidates))
+        entry.has_weighed(entry.beam.best, candidates)
         if entry.beam.done:
             self._finish(entry, entry.beam.best)
             return [], []
         return parents, tokens
 
-    def _finish(self, entry: _Running, tokens: Sequence[Token]) -> None:
+    def _finish(self, entry: Running, tokens: Sequence[Token]) -> None:
         ended = tokens[-1].id == self._end_of_text
         seconds = time.perf_counter() - entry.started
         reason = Reason.END_OF_TEXT if ended else Reason.LENGTH
-        entry.stream.add(Finished(entry.index, tuple(tokens), reason, seconds))
+        entry.has_ended(tokens, reason, seconds)
 
     def _drop_broken(self, logits: torch.Tensor) -> torch.Tensor:
         """Take rows whose logits are no numbers out of the batch, and fail them; return the logits of those that stay.
@@ -367,20 +354,20 @@ class Engine:
         if sound.all():
             return logits
         self._forward.cache.wipe((~sound).nonzero()[:, 0])
-        slot, broken = 0, {}
+        slot, broken = 0, []
         for entry in self._running:
             if not sound[slot : slot + entry.row.width].all():
-                broken[id(entry.stream)] = entry.stream
+                broken.append(entry)
             slot += entry.row.width
-        for stream in broken.values():
-            stream.fail(EngineError(OVERFLOW))
+        _fail(broken, OVERFLOW)
         return logits[self._drop_cancelled()]
 
     def _drop_cancelled(self) -> list[int]:
-        """Take rows whose stream was cancelled out of the batch; return the slots that stay, in order."""
+        """Take rows that nobody reads any more out of the batch; return the slots that stay, in order."""
         kept_rows, kept_slots, slot = [], [], 0
         for entry in self._running:
-            if not entry.stream.cancelled:
+            entry.forget_the_gone()
+            if entry.readers:
                 kept_rows.append(entry)
                 kept_slots += range(slot, slot + entry.row.width)
             slot += entry.row.width
@@ -390,10 +377,15 @@ class Engine:
         return kept_slots
 
     def _abandon(self, message: str) -> None:
-        for stream in {id(entry.stream): entry.stream for entry in self._running}.values():
-            stream.fail(EngineError(message))
+        _fail(self._running, message)
         self._running = []
         self._forward.cache.clear()
+
+
+def _fail(entries: Sequence[Running], message: str) -> None:
+    """End the streams of all who read these rows, each once."""
+    for stream in {stream for entry in entries for stream, _ in entry.readers}:
+        stream.fail(EngineError(message))
 
 
 def _final_length(row: Row) -> int:

@@ -24,7 +24,10 @@ class Progress(Protocol):
 
 
 class Rules(Protocol):
-    """What a row's text must keep to; tokens that would break it are masked before the strategy sees them."""
+    """What a row's text must keep to; tokens that would break it are masked before the strategy sees them.
+
+    Rules can be hashed, and equal ones allow the same.
+    """
 
     def start(self, ids: Sequence[int]) -> Progress:
         """Return the state after a prompt. Raises ValueError for a prompt to which the rules do not apply."""

@@ -1,0 +1,83 @@
+"""A row in the engine's batch, and all who read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from lab.lora import Adapter
+from lab.text.beam import BeamSearch
+from lab.text.choosing import Choice
+from lab.text.rows import BeamCandidate, BeamStep, Event, Finished, Progress, Reason, Row, Step, Token
+from lab.text.stream import Stream
+
+Worn = tuple[tuple[Adapter, float], ...]  # adapters with their strengths
+
+
+@dataclass
+class Running:
+    """A row in line or in the batch, where it occupies ``row.width`` slots of the cache.
+
+    Attributes:
+        readers: streams in which its events are read, each with the row's place in that stream. Thirty who follow one
+            link read the same row.
+        events: what happened so far, as functions of that place, for those who join later.
+        key: equal for rows that write the same.
+    """
+
+    row: Row
+    readers: list[tuple[Stream, int]]
+    choice: Choice
+    beam: BeamSearch | None
+    progress: Progress | None
+    worn: Worn
+    key: Hashable
+    tokens: list[Token] = field(default_factory=list)
+    events: list[Callable[[int], Event]] = field(default_factory=list)
+    started: float = 0.0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still reads it."""
+        return any(not stream.cancelled for stream, _ in self.readers)
+
+    def forget_the_gone(self) -> None:
+        """Say nothing more to those who have cancelled."""
+        self.readers = [(stream, index) for stream, index in self.readers if not stream.cancelled]
+
+    def take_in(self, other: Running) -> None:
+        """Let the readers of an equal row that has not begun read this one; they are told what happened so far."""
+        self.readers += other.readers
+        for stream, index in other.readers:
+            for event in self.events:
+                stream.add(event(index))
+
+    def has_chosen(self, token: Token) -> None:
+        """Take in the next token, and tell it."""
+        self.tokens.append(token)
+        self.choice.ids.append(token.id)
+        if self.progress is not None:
+            self.progress.advance(token.id)
+        self._tell(partial(Step, token=token))
+
+    def has_weighed(self, best: tuple[Token, ...], candidates: tuple[BeamCandidate, ...]) -> None:
+        """Tell a step of beam search."""
+        self._tell(partial(BeamStep, best=best, candidates=candidates))
+
+    def has_ended(self, tokens: Sequence[Token], reason: Reason, seconds: float) -> None:
+        """Tell the end."""
+        self._tell(partial(Finished, tokens=tuple(tokens), reason=reason, seconds=seconds))
+
+    def _tell(self, event: Callable[[int], Event]) -> None:
+        self.events.append(event)
+        for stream, index in self.readers:
+            stream.add(event(index))
+
+
+def key_of(row: Row, worn: Worn) -> Hashable:
+    """Return what is equal for rows that write the same text and report the same of it."""
+    strategy = row.strategy.canonical()
+    seed = row.seed if strategy.samples else 0
+    rest = (row.max_new_tokens, row.top, row.include, row.forced, row.rules)
+    return row.prompt, strategy, seed, rest, tuple((id(adapter), strength) for adapter, strength in worn)
