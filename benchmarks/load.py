@@ -56,8 +56,8 @@ class Visitor:
         self.dice = random.Random(number)
 
     def call(self, name: str, **values: object) -> None:
-        """Call an API name."""
-        self.client.predict(**values, api_name=f"/{name}")
+        """Call an API name; no answer for so long is an error."""
+        self.client.submit(**values, api_name=f"/{name}").result(timeout=PATIENCE)
 
     def opens_a_page(self) -> None:
         """Fetch the page, as a browser does first."""

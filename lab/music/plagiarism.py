@@ -51,7 +51,7 @@ class Closest:
     tunes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: it is large, and rules that hold it are compared often
 class Index:
     """Tunes whose intervals lie one after the other in one string, with a suffix array (Manber & Myers, 1993).
 

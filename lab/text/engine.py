@@ -114,6 +114,7 @@ class Engine:
 
         Raises:
             ValueError: for a row that no step could carry out: empty or too long, a token that does not exist.
+            TypeError: for rules that cannot be hashed.
             AdapterGone: for an adapter that is not loaded.
             EngineError: if too many rows wait already, or the engine is closed.
         """
@@ -180,15 +181,25 @@ class Engine:
 
     # From here on everything runs in the owner thread.
 
-    @torch.inference_mode()
     def _own(self) -> None:
+        try:
+            self._serve()
+        finally:  # also where that failed, which nothing should make it do: nobody waits for an engine that is gone
+            with self._wake:
+                self._closed = True
+                self._running += self._waiting
+                self._waiting.clear()
+            self._abandon("This model has been closed.")
+
+    @torch.inference_mode()
+    def _serve(self) -> None:
         next_tokens: list[int] = []
         while True:
             with self._wake:
                 while not (self._closed or self._running or self._waiting):
                     self._wake.wait()
                 if self._closed:
-                    break
+                    return
                 admitted = self._admit()
             try:
                 self._share_out(admitted)
@@ -198,10 +209,6 @@ class Engine:
                 self._running += admitted  # some of them may be there already: a stream fails once all the same
                 self._abandon("The model failed on this text. Please change the prompt or the settings and try again.")
                 next_tokens = []
-        with self._wake:
-            self._running += self._waiting
-            self._waiting.clear()
-        self._abandon("This model has been closed.")
 
     def _share_out(self, admitted: Sequence[Running]) -> None:
         """Give the step as many cores as pay."""

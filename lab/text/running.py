@@ -76,8 +76,14 @@ class Running:
 
 
 def key_of(row: Row, worn: Worn) -> Hashable:
-    """Return what is equal for rows that write the same text and report the same of it."""
+    """Return what is equal for rows that write the same text and report the same of it.
+
+    Raises:
+        TypeError: for rules that cannot be hashed.
+    """
     strategy = row.strategy.canonical()
     seed = row.seed if strategy.samples else 0
     rest = (row.max_new_tokens, row.top, row.include, row.forced, row.rules)
-    return row.prompt, strategy, seed, rest, tuple((id(adapter), strength) for adapter, strength in worn)
+    key = row.prompt, strategy, seed, rest, tuple((id(adapter), strength) for adapter, strength in worn)
+    hash(key)  # here, where who has asked is told, and not in the engine's thread
+    return key

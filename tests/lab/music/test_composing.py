@@ -29,6 +29,7 @@ from lab.music.melody import Meter, Mode
 from lab.music.opening import OpeningError, read_opening
 from lab.music.tokens import MAX_PHRASES, PHRASE_ENDS
 from lab.music.voices import VOICES, Voice, Voices, last_block_model, load_model
+from lab.text.running import key_of
 from tests.lab.music.conftest import CONTEXT, LAYERS, tiny_melody_model, voices_of
 from tests.lab.text.conftest import wait_until
 
@@ -268,6 +269,15 @@ def test_a_row_fills_the_context(voices: Voices) -> None:
         row = row_of(voices, settings_of(), voice)
         assert len(row.prompt) + row.max_new_tokens == CONTEXT
         assert (row.adapter is not None) is (voice is Voice.LORA)
+
+
+@pytest.mark.parametrize("rules", [{}, {"originality": False}, {"cadence": False}, {"mask": False}], ids=str)
+def test_equal_settings_make_equal_rows(voices: Voices, rules: dict[str, bool]) -> None:
+    """Those who follow one link are served by one row, whatever the rules hold."""
+    one, same = (key_of(row_of(voices, settings_of(seed=3, **rules), Voice.FOLK), ()) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert key_of(row_of(voices, settings_of(seed=4, **rules), Voice.FOLK), ()) != one
 
 
 def test_silence_is_told_kindly(voices: Voices, monkeypatch: pytest.MonkeyPatch) -> None:

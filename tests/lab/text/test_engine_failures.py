@@ -230,6 +230,26 @@ def test_close_fails_those_under_way_and_those_in_line(model: GPT2LMHeadModel) -
     assert engine.load == (0, 0)
 
 
+def test_nobody_waits_for_an_engine_whose_thread_has_died(
+    model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(model)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)  # as it is meant to
+    row = Row(PROMPTS[0], GREEDY, max_new_tokens=50)
+    with gated(engine) as gate:
+        running = engine.submit([row])
+        gate.wait_held()
+        monkeypatch.setattr(engine, "_admit", lambda: [][0])
+        waiting = engine.submit([row])
+        gate.open()
+        for stream in (running, waiting):
+            with pytest.raises(EngineError, match="closed"):
+                read(stream)
+    with pytest.raises(EngineError, match="closed"):
+        engine.submit([row])
+    engine.close()
+
+
 def test_a_crowd_is_served_by_more_threads_than_one_visitor(model: GPT2LMHeadModel) -> None:
     """And gets what each gets alone; on a machine of one core all stays as it is."""
     seen: dict[int, int] = {}

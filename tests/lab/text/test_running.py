@@ -191,6 +191,34 @@ def test_rows_that_differ_are_not_one(what: str) -> None:
     assert key_of(DIFFERENT[what](ROW), ()) != key_of(ROW, ())
 
 
+class Unhashable(Anything):
+    """Rules that no key can hold."""
+
+    __hash__ = None
+
+
+def test_rules_that_cannot_be_hashed_are_refused_where_they_are_submitted(
+    model: GPT2LMHeadModel, engine: Engine
+) -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        engine.submit([replace(ROW, rules=Unhashable())])
+    assert written(read(engine.submit([ROW])))[0] == reference(model, ROW)
+
+
+def test_equal_rules_are_kept_to_together(model: GPT2LMHeadModel, engine: Engine) -> None:
+    """Each row has a progress of its own in the rules, and those who share a row share that."""
+    sizes: list[int] = []
+    rules = Anything()
+    with gated(engine, before_step=lambda: sizes.append(engine.load[0])) as gate:
+        first = engine.submit([replace(ROW, rules=rules)])
+        gate.wait_held()
+        others = [engine.submit([replace(ROW, rules=rules)]), engine.submit([replace(ROW, rules=Anything())])]
+        gate.open()
+        texts = [written(read(stream))[0] for stream in (first, *others)]
+    assert texts == [reference(model, ROW)] * 3
+    assert max(sizes) == 2  # equal is what says so of itself
+
+
 def test_rows_in_other_adapters_or_strengths_are_not_one(model: GPT2LMHeadModel) -> None:
     one, other = random_adapter(model, 1), random_adapter(model, 1)  # equal numbers, but who can tell
     keys = {
