@@ -69,7 +69,7 @@ def class_settings(class_code: str, number: int) -> RewardSettings:
     return RewardSettings(prompt=PROMPTS[(first + number) % len(PROMPTS)], seed=drawn % 2**31)
 
 
-_finished = ResultCache()
+_finished = ResultCache(256)  # of many classes; only texts
 _first = threading.Lock()
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from lab.errors import VisitorError
 from lab.settings import Settings
-from lab.text.decoding import ResultCache
+from lab.text.decoding import CLASS, ResultCache
 from lab.text.outfits import BASE, Outfit, outfits_from_text, outfits_to_text
 from lab.text.rows import BeamStep, Finished, Reason, Row, Step, Token
 from lab.text.scoring import scoring
@@ -154,8 +154,8 @@ class Adaptation:
         return len(base) if first is None and self.columns[0].reason and len(column.tokens) > len(base) else first
 
 
-_written = ResultCache(1024)
-_scored = ResultCache(4096)
+_written = ResultCache(4 * CLASS)  # columns
+_scored = ResultCache(8 * CLASS)  # each text under the base and the base's under each outfit
 
 
 def row_of(outfit: Outfit, prompt: Sequence[int], **arguments: Any) -> Row:
@@ -283,9 +283,8 @@ def _with_scores(
     """Yield the columns scored, each text under the base and the base's under every outfit; None while it lasts."""
     wanted = [(place, BASE) for place, column in enumerate(columns) if not column.outfit.is_base]
     wanted += [(0, column.outfit) for column in columns if not column.outfit.is_base]
-    missing = [
-        (place, outfit) for place, outfit in wanted if _scored.get((*key, columns[place].outfit, outfit)) is None
-    ]
+    found = {(place, outfit): _scored.get((*key, columns[place].outfit, outfit)) for place, outfit in wanted}
+    missing = [at for at, scores in found.items() if scores is None]
     texts = [tuple(token.id for token in columns[place].tokens) for place, _ in missing]
     rows = [
         row_of(outfit, prompt, strategy=GREEDY, max_new_tokens=len(text), forced=text)
@@ -295,9 +294,11 @@ def _with_scores(
         if scores is None:
             yield None
             continue
-        for (place, outfit), one in zip(missing, scores, strict=True):
+        for at, one in zip(missing, scores, strict=True):
+            place, outfit = at
+            found[at] = one
             _scored.put((*key, columns[place].outfit, outfit), one)
-    scored = [dict(column.under) for column in columns]
-    for place, outfit in wanted:
-        scored[place][outfit] = _scored.get((*key, columns[place].outfit, outfit))
-    yield [replace(column, under=under) for column, under in zip(columns, scored, strict=True)]
+    under = [dict(column.under) for column in columns]
+    for (place, outfit), scores in found.items():
+        under[place][outfit] = scores
+    yield [replace(column, under=scores) for column, scores in zip(columns, under, strict=True)]

@@ -163,11 +163,14 @@ class Comparison:
     done: bool = False
 
 
+CLASS = 32  # visitors whose last results are kept: more only takes memory, since what is not there is soon made anew
+
+
 @dataclass
 class ResultCache:
     """The last finished results by key: who opens a link that others have opened before finds its texts at once."""
 
-    size: int = 256
+    size: int = CLASS
     _entries: OrderedDict = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -123,6 +123,20 @@ def test_what_was_written_before_is_there_at_once(
     assert submitted[2:] == [4, 6]
 
 
+def test_what_others_push_out_of_the_caches_is_not_missed(
+    language_model: LanguageModel, adapters: Mapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(language_model).columns
+    monkeypatch.setattr(adapting, "_written", ResultCache(size=1))
+    monkeypatch.setattr(adapting, "_scored", ResultCache(size=1))
+    for _ in range(2):
+        for column, one in zip(run(language_model).columns, expected, strict=True):
+            assert column.tokens == one.tokens
+            assert column.under.keys() == one.under.keys()
+            for outfit, scores in column.under.items():
+                assert scores == pytest.approx(one.under[outfit])
+
+
 def test_strength_zero_is_the_bases_text(language_model: LanguageModel, adapters: Mapping) -> None:
     result = run(language_model, SETTINGS.model_copy(update={"adapters": "one=0;one=2"}))
     base, zero, double = result.columns
