@@ -59,9 +59,9 @@ class TextModel:
         finally:
             stream.cancel()
 
-    def state(self) -> tuple[int, int]:
-        """Return the number of the process in which this replica runs, and how many submissions of rows it was sent."""
-        return os.getpid(), self._submissions
+    def state(self) -> tuple[int, int, int]:
+        """Return the number of this replica's process, its submissions so far, and its rows now."""
+        return os.getpid(), self._submissions, sum(self._model.engine.load)
 
 
 @serve.deployment(max_ongoing_requests=VISITORS)

@@ -52,22 +52,22 @@ def written(visitor: Any, **changes: Any) -> list[str]:
     return [column["text"] for column in answer["columns"]]
 
 
-def submissions() -> dict[int, int]:
-    """Return by process how many submissions each replica was sent. Asked often, so that every replica answers."""
+def states() -> dict[int, tuple[int, int]]:
+    """Return by process how many submissions each replica was sent, and its rows. Asked often, so that all answer."""
     from ray import serve
 
     handle = serve.get_deployment_handle("TextModel", app_name="app")
-    found: dict[int, int] = {}
+    found: dict[int, tuple[int, int]] = {}
     together = threading.Barrier(8)
 
-    def ask(_: int) -> tuple[int, int]:
+    def ask(_: int) -> tuple[int, int, int]:
         together.wait()
         return handle.state.remote().result()
 
     with ThreadPoolExecutor(8) as pool:
         for _ in range(10):
-            for process, count in pool.map(ask, range(8)):
-                found[process] = max(count, found.get(process, 0))
+            for process, count, rows in pool.map(ask, range(8)):
+                found[process] = max(count, found.get(process, (0, 0))[0]), rows
     return found
 
 
@@ -77,6 +77,25 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.5)
+
+
+def test_what_nobody_reads_any_more_is_not_written(served: Any) -> None:
+    """Closing a submission's rows, as the page does when a visitor stops, frees their places in the replica."""
+    from ray import serve
+
+    from lab.text.rows import Row
+    from lab.text.strategies import Kind, Strategy
+
+    handle = serve.get_deployment_handle("TextModel", app_name="app").options(stream=True)
+    beam = Strategy(kind=Kind.BEAM, num_beams=8)
+    rows = [Row((first, 5), beam, max_new_tokens=250) for first in range(1, 201)]  # minutes of work
+    response = handle.run.remote(rows, {})
+    next(iter(response))
+    assert sum(rows for _, rows in states().values()) == len(rows)
+    started = time.monotonic()
+    response.cancel()
+    until(lambda: sum(rows for _, rows in states().values()) == 0)
+    print(f"\nrows are gone {time.monotonic() - started:.1f} s after their reader")
 
 
 def test_two_replicas_share_the_rows_and_one_may_die(served: Any) -> None:
@@ -94,9 +113,10 @@ def test_two_replicas_share_the_rows_and_one_may_die(served: Any) -> None:
     for answer in texts:
         for text, beginning in zip(answer, first, strict=True):
             assert text.startswith(beginning)
-    shares = submissions()
-    print(f"submissions by replica: {sorted(shares.values())}")
-    assert len(shares) == 2 and min(shares.values()) >= 2
+    shares = states()
+    counts = sorted(count for count, _ in shares.values())
+    print(f"submissions by replica: {counts}")
+    assert len(counts) == 2 and min(counts) >= 2
 
     # One dies: who asks then is served by the other, and a new one comes.
     lost = min(shares)
@@ -104,7 +124,7 @@ def test_two_replicas_share_the_rows_and_one_may_die(served: Any) -> None:
     started = time.monotonic()
     until(lambda: _again(visitors[0], seed=4))
     print(f"served again {time.monotonic() - started:.1f} s after a replica was killed")
-    until(lambda: len(submissions().keys() - {lost}) == 2)
+    until(lambda: len(states().keys() - {lost}) == 2)
     print(f"two replicas again after {time.monotonic() - started:.1f} s")
     assert written(visitors[1], max_new_tokens=30)[0].startswith(first[0])
 
