@@ -65,8 +65,11 @@ class Sides:
         self.peft.eval()
 
     def rows(self, *names: str | None) -> list[Row]:
-        """Return a row for each adapter."""
-        return [Row(self.prompt, STRATEGY, seed=3, max_new_tokens=NEW_TOKENS, adapter=name) for name in names]
+        """Return a row for each adapter, each with a seed of its own: equal rows would be run as one."""
+        return [
+            Row(self.prompt, STRATEGY, seed=3 + place, max_new_tokens=NEW_TOKENS, adapter=name)
+            for place, name in enumerate(names)
+        ]
 
     def engine(self, *names: str | None) -> list[list[int]]:
         """Write with these adapters in one batch, by the engine. Raises RuntimeError if a text ends by itself."""
