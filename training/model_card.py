@@ -143,7 +143,8 @@ def write_card(
             f"--out {folder} --run runs/{arguments.model.name}{preset}",
             [(before, size // config.n_positions) for before, size in larger],
             f"--stable-tokens {stable} --decay-tokens {decay} --decay-books {arguments.decay_books}",
-        ),
+        )
+        + (f"\n{arguments.then}" if arguments.then else ""),
         tokens=f"{last['tokens']:,}",
         steps=f"{last['step']:,}",
         seconds=f"{last['seconds']:,.0f}",
@@ -172,6 +173,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stable-tokens", type=int, help="as the run was given it; default: estimated from the log")
     parser.add_argument("--decay-tokens", type=int, help="likewise")
     parser.add_argument("--decay-books", choices=("all", "plain"), default="plain", help="as the run was given it")
+    parser.add_argument("--then", default="", help="commands that came after the run's, as lines of the shell")
     parser.add_argument("--history", default="", help="a sentence on what else happened to the learning rate")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--samples-only", action="store_true", help="print the samples and write nothing")

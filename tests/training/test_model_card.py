@@ -122,12 +122,13 @@ def test_the_card_tells_of_larger_batches(corpus: Path, out: Path, tmp_path: Pat
     train(parse_arguments([*line.split(), "--stable-tokens", "256", "--decay-tokens", "0", "--log-every", "1"]))
     train(parse_arguments([*line.split(), "--stable-tokens", "256", "--decay-tokens", "512", "--batch", "8"]))
     line = f"--model {out} --log {run / 'log.jsonl'} --corpus {corpus} --samples 0 --decay-books all --runs {runs}"
-    main([*line.split(), "--stable-tokens", "256", "--decay-tokens", "512"])
+    main([*line.split(), "--stable-tokens", "256", "--decay-tokens", "512", "--then", "# and then\npython -m more"])
     text = (out / "README.md").read_text(encoding="utf-8")
     assert "4 windows a step (128 tokens; from 256 tokens on 8 (256))" in text
     assert "768 tokens in 4 steps" in text
     assert "--stable-tokens 256 --decay-tokens 0\n" in text
-    assert "--stable-tokens 256 --decay-tokens 512 --decay-books all --batch 8\n" in text
+    last = "--stable-tokens 256 --decay-tokens 512 --decay-books all --batch 8\n"
+    assert last + "# and then\npython -m more\npython -m training.model_card " in text
 
 
 def test_durations():
