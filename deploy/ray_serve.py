@@ -14,6 +14,8 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -40,6 +42,7 @@ class TextModel:
         models = Models(MODEL)
         self._model = models.get(models.default)
         self._submissions = 0
+        self._readers = ThreadPoolExecutor(VISITORS, "reader")  # one waits for each stream that is read
 
     async def run(self, rows: Sequence[Row], adapters: Mapping[str, Adapter]) -> AsyncIterator[list[Event]]:
         """Yield the events of rows step by step. A visitor's own adapters come with the rows and go with them."""
@@ -54,10 +57,16 @@ class TextModel:
             for name in foreign:
                 engine.remove_adapter(name)
         try:
-            while (events := await asyncio.to_thread(stream.drain)) is not None:
+            drain = partial(asyncio.get_running_loop().run_in_executor, self._readers, stream.drain)
+            while (events := await drain()) is not None:
                 yield events
         finally:
             stream.cancel()
+
+    def check_health(self) -> None:
+        """Raise if this replica serves no rows any more; Ray asks now and then, and puts a new one in its place."""
+        if not self._model.engine.alive:
+            raise RuntimeError("the engine's thread has ended")
 
     def state(self) -> tuple[int, int, int]:
         """Return the number of this replica's process, its submissions so far, and its rows now."""

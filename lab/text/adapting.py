@@ -154,8 +154,8 @@ class Adaptation:
         return len(base) if first is None and self.columns[0].reason and len(column.tokens) > len(base) else first
 
 
-_written = ResultCache(4 * CLASS)  # columns
-_scored = ResultCache(8 * CLASS)  # each text under the base and the base's under each outfit
+_written = ResultCache(MAX_COLUMNS * CLASS)
+_scored = ResultCache(2 * (MAX_COLUMNS - 1) * CLASS)  # each text under the base and the base's under each outfit
 
 
 def row_of(outfit: Outfit, prompt: Sequence[int], **arguments: Any) -> Row:

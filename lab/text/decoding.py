@@ -163,7 +163,7 @@ class Comparison:
     done: bool = False
 
 
-CLASS = 32  # visitors whose last results are kept: more only takes memory, since what is not there is soon made anew
+CLASS = 32  # results kept, about what a class looks at: what is not there any more is made anew in a second
 
 
 @dataclass
@@ -185,6 +185,7 @@ class ResultCache:
         """Keep a result; the oldest goes when there are too many."""
         with self._lock:
             self._entries[key] = result
+            self._entries.move_to_end(key)
             while len(self._entries) > self.size:
                 self._entries.popitem(last=False)
 

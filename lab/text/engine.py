@@ -2,9 +2,9 @@
 
 Visitors submit rows and read a stream of events. At every step the engine takes in the rows that wait (as far as
 memory allows), runs one batched forward pass for all rows, lets each row's strategy choose, and hands out the tokens.
-A row that ends, or whose stream is cancelled, leaves at the next step. So the four columns of one visitor and the
+A row that ends, or that nobody reads any more, leaves at the next step. So the four columns of one visitor and the
 columns of thirty others advance side by side, and nobody waits for somebody else's text to end. Equal rows write the
-same, so they are one row that several read: a class that follows one link costs as much as one visitor.
+same, so they are one row that several read: a class that follows one link costs little more than one visitor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from lab.text.rows import Reason, Row, Token
 from lab.text.running import Running, key_of
 from lab.text.strategies import Kind
 from lab.text.stream import Stream
+from lab.text.waiting import Waiting
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 CACHE_BYTES = 1_500_000_000  # keys and values of all rows together
 PREFILL_TOKENS = 2048  # prompts read in one step; more would make those who are already reading wait
 PREFILL_BLOCK = 8  # prompts read in one forward pass, which pads them to the longest
-MAX_WAITING_ROWS = 4096
 OVERFLOW = "The model's numbers overflowed on this text. Please choose a smaller strength, or another adapter."
 CROWD = 32  # sequences from which on a step is shared by two cores: below it, waiting for the other one costs more
 
@@ -71,7 +70,8 @@ class Engine:
         self._cache_bytes = cache_bytes
         self._adapters: dict[str, Adapter] = {}  # adapters are never changed: rows under way hold on to theirs
         self._wake = threading.Condition()
-        self._waiting: deque[Running] = deque()
+        self._waiting = Waiting()
+        self._admitted: list[Running] = []  # out of the line, and not yet in the batch
         self._running: list[Running] = []
         self._closed = False
         self._thread = threading.Thread(target=self._own, name="decoding-engine", daemon=True)
@@ -79,8 +79,13 @@ class Engine:
 
     @property
     def load(self) -> tuple[int, int]:
-        """Number of rows that run and that wait."""
+        """Number of rows that run and that wait; equal ones are one."""
         return len(self._running), len(self._waiting)
+
+    @property
+    def alive(self) -> bool:
+        """Whether rows that are submitted will be served."""
+        return self._thread.is_alive()
 
     def add_adapter(self, name: str, adapter: Adapter) -> None:
         """Let rows name an adapter; one of that name that was there serves the rows under way to their end.
@@ -114,7 +119,7 @@ class Engine:
 
         Raises:
             ValueError: for a row that no step could carry out: empty or too long, a token that does not exist.
-            TypeError: for rules that cannot be hashed.
+            TypeError: for a row that cannot be hashed.
             AdapterGone: for an adapter that is not loaded.
             EngineError: if too many rows wait already, or the engine is closed.
         """
@@ -125,9 +130,7 @@ class Engine:
         with self._wake:
             if self._closed:
                 raise EngineError("This model has been closed.")
-            if len(self._waiting) + len(entries) > MAX_WAITING_ROWS:
-                raise EngineError("Too many people are generating right now. Please try again in a moment.")
-            self._waiting.extend(entries)
+            self._waiting.put(entries)
             self._wake.notify()
         return stream
 
@@ -187,8 +190,7 @@ class Engine:
         finally:  # also where that failed, which nothing should make it do: nobody waits for an engine that is gone
             with self._wake:
                 self._closed = True
-                self._running += self._waiting
-                self._waiting.clear()
+                self._running += [*self._admitted, *self._waiting.clear()]
             self._abandon("This model has been closed.")
 
     @torch.inference_mode()
@@ -200,13 +202,19 @@ class Engine:
                     self._wake.wait()
                 if self._closed:
                     return
-                admitted = self._admit()
+            self._admitted, line_is_sound = [], False
             try:
-                self._share_out(admitted)
-                next_tokens = self._step(next_tokens, admitted)
+                with self._wake:
+                    self._admit()
+                line_is_sound = True
+                self._share_out(self._admitted)
+                next_tokens = self._step(next_tokens, self._admitted)
             except Exception:  # whatever it was, the next visitor must be served
                 log.exception("a decoding step failed")
-                self._running += admitted  # some of them may be there already: a stream fails once all the same
+                self._running += self._admitted  # some may be there already: a stream fails once all the same
+                if not line_is_sound:
+                    with self._wake:
+                        self._running += self._waiting.clear()
                 self._abandon("The model failed on this text. Please change the prompt or the settings and try again.")
                 next_tokens = []
 
@@ -215,32 +223,25 @@ class Engine:
         sequences = sum(entry.row.width for entry in (*self._running, *admitted))
         torch.set_num_threads(self._crowd_threads if sequences >= CROWD else self._threads)
 
-    def _admit(self) -> list[Running]:
-        """Take rows from the line, first come first served, as far as memory and patience allow."""
-        admitted: list[Running] = []
+    def _admit(self) -> None:
+        """Take rows from the line, first come first served, as far as memory and patience allow.
+
+        Those that equal one under way join it, wherever in the line they are.
+        """
+        self._waiting.join(self._running)
         rows = sum(entry.row.width for entry in self._running)
         time_needed = max((_final_length(entry.row) for entry in self._running), default=0)
         prompts: set[tuple[int, ...]] = set()
-        alike = {entry.key: entry for entry in self._running} if self._waiting else {}
-        while self._waiting:
-            entry = self._waiting[0]
-            if not entry.wanted:
-                self._waiting.popleft()
-                continue
-            if entry.key in alike:
-                alike[entry.key].take_in(self._waiting.popleft())
-                continue
+        while (entry := self._waiting.first()) is not None:
             rows += entry.row.width
             time_needed = max(time_needed, _final_length(entry.row))
             prompts.add(entry.row.prompt)
-            first = not admitted
+            first = not self._admitted
             if not first and sum(map(len, prompts)) > PREFILL_TOKENS:
                 break
             if (self._running or not first) and self._forward.cache.bytes_for(rows, time_needed) > self._cache_bytes:
                 break
-            admitted.append(self._waiting.popleft())
-            alike[entry.key] = entry
-        return admitted
+            self._admitted.append(self._waiting.take())
 
     def _step(self, next_tokens: list[int], admitted: list[Running]) -> list[int]:
         """Advance the rows under way by ``next_tokens`` (one per slot), take in the admitted ones, and choose.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 
 from lab.lora import Adapter
 from lab.text.beam import BeamSearch
@@ -15,15 +14,19 @@ from lab.text.stream import Stream
 Worn = tuple[tuple[Adapter, float], ...]  # adapters with their strengths
 
 
-@dataclass
+@dataclass(eq=False)
 class Running:
     """A row in line or in the batch, where it occupies ``row.width`` slots of the cache.
 
     Attributes:
         readers: streams in which its events are read, each with the row's place in that stream. Thirty who follow one
             link read the same row.
-        events: what happened so far, as functions of that place, for those who join later.
+        choice: what choosing its next token needs; ``beam`` instead, if it is a beam search.
+        progress: where in its rules it has come to, if it has any.
         key: equal for rows that write the same.
+        tokens: chosen so far.
+        events: what happened so far, for those who join later.
+        started: when its first token was begun, by ``time.perf_counter``.
     """
 
     row: Row
@@ -34,7 +37,7 @@ class Running:
     worn: Worn
     key: Hashable
     tokens: list[Token] = field(default_factory=list)
-    events: list[Callable[[int], Event]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     started: float = 0.0
 
     @property
@@ -51,7 +54,7 @@ class Running:
         self.readers += other.readers
         for stream, index in other.readers:
             for event in self.events:
-                stream.add(event(index))
+                stream.add(replace(event, row=index))
 
     def has_chosen(self, token: Token) -> None:
         """Take in the next token, and tell it."""
@@ -59,27 +62,27 @@ class Running:
         self.choice.ids.append(token.id)
         if self.progress is not None:
             self.progress.advance(token.id)
-        self._tell(partial(Step, token=token))
+        self._tell(Step(0, token))
 
     def has_weighed(self, best: tuple[Token, ...], candidates: tuple[BeamCandidate, ...]) -> None:
         """Tell a step of beam search."""
-        self._tell(partial(BeamStep, best=best, candidates=candidates))
+        self._tell(BeamStep(0, best, candidates))
 
     def has_ended(self, tokens: Sequence[Token], reason: Reason, seconds: float) -> None:
         """Tell the end."""
-        self._tell(partial(Finished, tokens=tuple(tokens), reason=reason, seconds=seconds))
+        self._tell(Finished(0, tuple(tokens), reason, seconds))
 
-    def _tell(self, event: Callable[[int], Event]) -> None:
+    def _tell(self, event: Event) -> None:
         self.events.append(event)
         for stream, index in self.readers:
-            stream.add(event(index))
+            stream.add(replace(event, row=index) if index else event)
 
 
 def key_of(row: Row, worn: Worn) -> Hashable:
     """Return what is equal for rows that write the same text and report the same of it.
 
     Raises:
-        TypeError: for rules that cannot be hashed.
+        TypeError: for a row that cannot be hashed, such as one with lists in it.
     """
     strategy = row.strategy.canonical()
     seed = row.seed if strategy.samples else 0

@@ -10,7 +10,7 @@ from lab.text.rows import Event, Finished, Row
 
 
 class Stream:
-    """Events of the rows of one submission, in the order in which they happened."""
+    """Events of the rows of one submission; those of each row in the order in which they happened."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = tuple(rows)
@@ -51,7 +51,7 @@ class Stream:
         return events or None
 
     def cancel(self) -> None:
-        """Give the rows' places back at the next step; reading the stream then comes to its end."""
+        """Read no further: rows that nobody else reads leave at the next step, and this stream comes to its end."""
         self.cancelled = True
         self._events.put(None)
 

@@ -305,6 +305,9 @@ def test_the_cache_forgets_the_oldest() -> None:
     assert cache.get("a") == "A"  # used again, so b is now the oldest
     cache.put("c", "C")
     assert [cache.get(key) for key in "abc"] == ["A", None, "C"]
+    cache.put("a", "A")  # made by another at the same time, so that c is the oldest
+    cache.put("d", "D")
+    assert [cache.get(key) for key in "acd"] == ["A", None, "D"]
 
 
 def test_closing_frees_the_rows(language_model: LanguageModel) -> None:

@@ -241,15 +241,16 @@ def test_leaving_the_loop_gives_the_place_back(engine: Engine) -> None:
 def test_cancelled_rows_leave_the_batch_at_the_next_step(engine: Engine, model: GPT2LMHeadModel) -> None:
     rows_in_step: list[int] = []
     kept = Row(PROMPTS[1], BEAM, max_new_tokens=9)
+    shorter = Row(PROMPTS[1], BEAM, max_new_tokens=8)
     with gated(engine, before_step=lambda: rows_in_step.append(engine._forward.cache.rows)) as gate:
         first = engine.submit(
             [Row(PROMPTS[0], BEAM, max_new_tokens=30), kept, Row(PROMPTS[2], DICE, max_new_tokens=30)]
         )
         gate.wait_held()
-        second = engine.submit([kept])
+        second = engine.submit([shorter])
         first.cancel()
         gate.open()
-        assert written(read(second))[0] == reference(model, kept)
+        assert written(read(second))[0] == reference(model, shorter)
     assert rows_in_step[0] == 7
     assert set(rows_in_step[1:]) <= {0, 3}
 
@@ -259,7 +260,7 @@ def test_cancelling_while_in_line(engine: Engine, monkeypatch: pytest.MonkeyPatc
     with gated(engine) as gate:
         running = engine.submit([Row(PROMPTS[0], GREEDY, max_new_tokens=3)])
         gate.wait_held()
-        waiting = engine.submit([Row(PROMPTS[1], GREEDY, max_new_tokens=30)] * 3)
+        waiting = engine.submit([Row(PROMPTS[1], DICE, seed=seed, max_new_tokens=30) for seed in range(3)])
         assert engine.load == (1, 3)
         waiting.cancel()
         gate.open()

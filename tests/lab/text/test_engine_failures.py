@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from transformers import GPT2LMHeadModel
 
 from lab.lora import Adapter, Mix, sizes
 from lab.text import engine as engine_module
+from lab.text import waiting as waiting_module
 from lab.text.engine import CROWD, Engine, EngineError
 from lab.text.forward import CachedGPT2
 from lab.text.rows import BeamStep, Row, Step
@@ -31,6 +33,7 @@ from tests.lab.text.conftest import (
     written,
 )
 from tests.lab.text.test_adapters import random_adapter
+from tests.tiny import Anything
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left_behind")
 
@@ -61,7 +64,7 @@ def test_a_failing_step_fails_also_the_rows_that_were_about_to_join(engine: Engi
     with gated(engine) as gate:
         first = engine.submit([row])
         gate.wait_held()
-        second = engine.submit([row])
+        second = engine.submit([replace(row, prompt=PROMPTS[1])])
         working, engine._forward.step = engine._forward.step, broken
         gate.open()
         for stream in (first, second):
@@ -81,7 +84,7 @@ def test_rows_in_line_of_a_stream_that_failed_are_not_run(
         with monkeypatch.context() as patch:
             patch.setattr(engine._forward, "step", broken)
             with pytest.raises(EngineError):
-                read(engine.submit([row, row, row]))
+                read(engine.submit([replace(row, max_new_tokens=CONTEXT - n) for n in (1, 2, 3)]))
             wait_until(lambda: engine.load == (0, 0))
         assert len(run_alone(engine, row)) == CONTEXT - 1
         assert prefills == [1, 1]  # the first of the three, and the one after
@@ -189,20 +192,23 @@ def test_prompts_are_read_a_few_at_a_time(
 
 
 def test_too_many_in_line_are_turned_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "MAX_WAITING_ROWS", 3)
-    row = Row(PROMPTS[0], GREEDY, max_new_tokens=3)
+    """But not those who ask for what others wait for: they take no place of their own."""
+    monkeypatch.setattr(waiting_module, "MAX_WAITING_ROWS", 3)
+    rows = [Row(PROMPTS[0], DICE, seed=seed, max_new_tokens=3) for seed in range(6)]
     with gated(engine) as gate:
-        running = engine.submit([row])
+        running = engine.submit(rows[:1])
         gate.wait_held()
-        waiting = engine.submit([row, row])
+        waiting = engine.submit(rows[1:3])
         with pytest.raises(EngineError, match="try again"):
-            engine.submit([row, row])
-        last = engine.submit([row])
+            engine.submit(rows[3:5])
+        last = engine.submit(rows[3:4])
         with pytest.raises(EngineError, match="try again"):
-            engine.submit([row])
+            engine.submit(rows[4:5])
+        same = engine.submit(rows[1:4])
+        assert engine.load == (1, 3)
         gate.open()
-        assert [len(written(read(stream))) for stream in (running, waiting, last)] == [1, 2, 1]
-    assert len(run_alone(engine, row)) == 3
+        assert [len(written(read(stream))) for stream in (running, waiting, last, same)] == [1, 2, 1, 3]
+    assert len(run_alone(engine, rows[5])) == 3
 
 
 def test_close_fails_those_under_way_and_those_in_line(model: GPT2LMHeadModel) -> None:
@@ -230,18 +236,50 @@ def test_close_fails_those_under_way_and_those_in_line(model: GPT2LMHeadModel) -
     assert engine.load == (0, 0)
 
 
+def gone(*_: object) -> list[int]:
+    raise SystemExit  # which is no Exception
+
+
+def test_a_line_that_cannot_be_looked_through_is_given_up(engine: Engine, model: GPT2LMHeadModel) -> None:
+    """Such as by rules whose comparison fails: nobody waits for what was being taken in, and the next is served."""
+    row = Row(PROMPTS[0], GREEDY, max_new_tokens=30)
+    other = Row(PROMPTS[1], DICE, seed=1, max_new_tokens=5)
+    with gated(engine) as gate:
+        running = engine.submit([replace(row, rules=Incomparable())])
+        gate.wait_held()
+        waiting = engine.submit([other, replace(row, rules=Incomparable())])
+        gate.open()
+        for stream in (running, waiting):
+            with pytest.raises(EngineError, match="failed on this text"):
+                read(stream)
+    assert engine.alive
+    assert run_alone(engine, other) == reference(model, other)
+
+
+class Incomparable(Anything):
+    """Rules that look alike and cannot be compared."""
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("broken for a test")
+
+
 def test_nobody_waits_for_an_engine_whose_thread_has_died(
     model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine(model)
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)  # as it is meant to
     row = Row(PROMPTS[0], GREEDY, max_new_tokens=50)
+    assert engine.alive
     with gated(engine) as gate:
         running = engine.submit([row])
         gate.wait_held()
-        monkeypatch.setattr(engine, "_admit", lambda: [][0])
-        waiting = engine.submit([row])
+        monkeypatch.setattr(engine, "_step", gone)
+        waiting = engine.submit([replace(row, max_new_tokens=length) for length in (40, 63)])
         gate.open()
+        wait_until(lambda: not engine.alive)
         for stream in (running, waiting):
             with pytest.raises(EngineError, match="closed"):
                 read(stream)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
 from transformers import GPT2LMHeadModel
 
 from lab.errors import EngineError
@@ -21,6 +20,7 @@ from tests.lab.text.conftest import (
     DICE,
     GREEDY,
     PROMPTS,
+    count_prefills,
     gated,
     read,
     reference,
@@ -30,6 +30,7 @@ from tests.lab.text.conftest import (
 from tests.lab.text.test_adapters import random_adapter
 from tests.lab.text.test_engine_failures import cache_bytes_for
 from tests.lab.text.test_strategies import CHAINS
+from tests.tiny import Anything
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left_behind")
 
@@ -120,7 +121,7 @@ def test_rows_that_wait_for_memory_wait_once(model: GPT2LMHeadModel) -> None:
             first = engine.submit([replace(row, seed=1)])
             gate.wait_held()
             streams = [engine.submit([row]) for _ in range(4)]
-            assert engine.load == (1, 4)
+            assert engine.load == (1, 1)
             gate.open()
             text = reference(model, row)
             assert [written(read(stream))[0] for stream in streams] == [text] * 4
@@ -128,6 +129,44 @@ def test_rows_that_wait_for_memory_wait_once(model: GPT2LMHeadModel) -> None:
     finally:
         engine.close()
     assert sizes == [1] * (len(before) - 1 + len(text) - 1)  # one of them at a time, and the four in one
+
+
+def test_what_is_too_much_for_the_memory_is_shared_as_well(
+    model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six visitors with the same five rows, and room for three of them: five rows are run, one after the other."""
+    engine = Engine(model, cache_bytes=cache_bytes_for(model, rows=3))
+    rows = [replace(ROW, seed=seed, max_new_tokens=CONTEXT - len(ROW.prompt)) for seed in range(5)]
+    prefills = count_prefills(engine, monkeypatch)
+    try:
+        with gated(engine) as gate:
+            first = engine.submit([Row(PROMPTS[0], GREEDY, max_new_tokens=2)])
+            gate.wait_held()
+            streams = [engine.submit(rows) for _ in range(6)]
+            gate.open()
+            expected = dict(enumerate(reference(model, row) for row in rows))
+            assert [written(read(stream)) for stream in streams] == [expected] * 6
+            read(first)
+    finally:
+        engine.close()
+    assert sum(prefills) <= 1 + len(rows)  # rows of one prompt are read together
+
+
+def test_who_asks_for_what_runs_does_not_stand_in_line(model: GPT2LMHeadModel) -> None:
+    engine = Engine(model, cache_bytes=cache_bytes_for(model, rows=1))
+    long = replace(ROW, max_new_tokens=CONTEXT - len(ROW.prompt))
+    try:
+        with gated(engine) as gate:
+            first = engine.submit([long])
+            gate.wait_held()
+            blocked = engine.submit([replace(long, seed=9)])
+            same = engine.submit([long])
+            gate.open()
+            assert written(read(same))[0] == reference(model, long)
+            assert written(read(first)) == written(read(engine.submit([long])))
+            assert written(read(blocked))[0] == reference(model, replace(long, seed=9))
+    finally:
+        engine.close()
 
 
 def test_all_are_told_of_a_failure(engine: Engine) -> None:
@@ -171,19 +210,6 @@ DIFFERENT: dict[str, Callable[[Row], Row]] = {
     "forced": lambda row: replace(row, forced=(5,)),
     "rules": lambda row: replace(row, rules=Anything()),
 }
-
-
-class Anything:
-    """Rules that forbid nothing."""
-
-    def start(self, ids: object) -> Anything:
-        return self
-
-    def allowed(self) -> torch.Tensor:
-        return torch.ones(97, dtype=torch.bool)
-
-    def advance(self, token: int) -> None:
-        """Nothing to remember."""
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
