@@ -25,7 +25,7 @@ from lab.text.beam import BeamSearch
 from lab.text.choosing import Choice, Dice, choose
 from lab.text.forward import CachedGPT2
 from lab.text.rows import Reason, Row, Token
-from lab.text.running import Running, key_of
+from lab.text.running import Running, identity, key_of
 from lab.text.strategies import Kind
 from lab.text.stream import Stream
 from lab.text.waiting import Waiting
@@ -303,8 +303,7 @@ class Engine:
         """
         alike: dict[tuple[object, ...], list[Running]] = {}
         for entry in admitted:
-            worn = tuple((id(adapter), strength) for adapter, strength in entry.worn)
-            alike.setdefault((entry.row.prompt, worn), []).append(entry)
+            alike.setdefault((entry.row.prompt, identity(entry.worn)), []).append(entry)
         now = time.perf_counter()
         groups = sorted(alike.values(), key=lambda group: len(group[0].row.prompt))
         for group in groups:

@@ -78,6 +78,11 @@ class Running:
             stream.add(replace(event, row=index) if index else event)
 
 
+def identity(worn: Worn) -> Hashable:
+    """Return what is equal for the same adapters, which are told apart by themselves and not by their numbers."""
+    return tuple((id(adapter), strength) for adapter, strength in worn)
+
+
 def key_of(row: Row, worn: Worn) -> Hashable:
     """Return what is equal for rows that write the same text and report the same of it.
 
@@ -87,6 +92,6 @@ def key_of(row: Row, worn: Worn) -> Hashable:
     strategy = row.strategy.canonical()
     seed = row.seed if strategy.samples else 0
     rest = (row.max_new_tokens, row.top, row.include, row.forced, row.rules)
-    key = row.prompt, strategy, seed, rest, tuple((id(adapter), strength) for adapter, strength in worn)
+    key = row.prompt, strategy, seed, rest, identity(worn)
     hash(key)  # here, where who has asked is told, and not in the engine's thread
     return key
